@@ -1,0 +1,1 @@
+"""Joblet: untrusted and heavy commands on a Linux host, natively on systemd."""

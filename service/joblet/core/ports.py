@@ -1,0 +1,171 @@
+"""Protocols of what core needs from store and host; wiring hands in the real ones.
+
+tests/fakes implements the same Protocols, so a fake that drifts fails mypy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from joblet.model.job import Job, JobState
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs a listing wants; an empty set of states means all."""
+
+    states: frozenset[JobState] = frozenset()
+    owner_uid: int | None = None
+
+
+class JobStore(Protocol):
+    """Rows of jobs. A durable write has reached the disk when its await returns."""
+
+    async def insert(self, job: Job) -> None:
+        """Add a new row, durably. Raises AlreadyExists."""
+
+    async def save(self, job: Job, *, durable: bool) -> None:
+        """Replace a row. Not durable: returns at once, written with the next commit."""
+
+    async def delete(self, job_ids: Sequence[str]) -> None:
+        """Remove rows, durably. An id without a row is no error."""
+
+    async def get(self, job_id: str) -> Job | None:
+        """One job by its whole id."""
+
+    async def find_prefix(self, prefix: str, limit: int) -> list[str]:
+        """Up to `limit` ids that begin with prefix, in order."""
+
+    async def page(self, wanted: JobFilter, *, before_seq: int | None, limit: int) -> list[Job]:
+        """Up to `limit` jobs, newest first, with seq below before_seq."""
+
+    async def unfinished(self) -> list[Job]:
+        """All jobs not in a terminal state, oldest first."""
+
+    async def last_seq(self) -> int:
+        """The highest seq ever given out, also to a job that was deleted since; 0 for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogSummary:
+    """What is in a job's log: bytes ever written (also those the cap dropped), bytes lost."""
+
+    end_offset: int
+    valid_from: int
+    dropped_bytes: int
+    sealed: bool
+
+
+class JobFiles(Protocol):
+    """A job's log and work directory on disk."""
+
+    def create(self, job_id: str) -> None:
+        """Make the log, its index and the work directory, empty. Idempotent."""
+
+    def open_for_writing(self, job_id: str) -> tuple[int, int, int]:
+        """Descriptors of log, index and work directory for the supervisor; caller closes."""
+
+    def open_for_reading(self, job_id: str) -> tuple[int, int]:
+        """Read-only descriptors of log and index; caller closes. Raises NotFound."""
+
+    def summary(self, job_id: str) -> LogSummary:
+        """Sizes of the log; all zero and sealed when there is no log."""
+
+    def seal(self, job_id: str) -> None:
+        """Mark the log as complete (for a job that never had a supervisor). Idempotent."""
+
+    def remove(self, job_id: str) -> None:
+        """Remove log and work directory. Idempotent."""
+
+    def list_ids(self) -> set[str]:
+        """Ids that have files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """The user's program runs."""
+
+    started_usec: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeFact:
+    """What systemd knows of one of our scopes."""
+
+    job_id: str
+    active_state: str
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a job's first process ended, as its supervisor recorded it."""
+
+    started_usec: int | None  # None: the user's program never began
+    finished_usec: int
+    exit_status: int | None  # 0-255, or None if a signal ended it or nothing is known
+    signal: int | None
+    term_seen_usec: int | None  # systemd sent the scope a stop (SIGTERM and SIGCONT)
+    oom_kills: int
+    setup_step: str  # "" unless set-up failed
+    setup_errno: int
+    setup_path: str
+    setup_detail: str
+    gate_closed: bool  # the gate closed without the go: nothing ran
+    status_lost: bool  # the wait status could not be had
+    cpu_usec: int | None
+    memory_peak_bytes: int | None
+    io_read_bytes: int | None
+    io_write_bytes: int | None
+    log_bytes: int
+    log_dropped_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunFact:
+    """What /run/joblet/jobs knows of one job of this boot."""
+
+    job_id: str
+    supervisor_alive: bool
+    started_usec: int | None
+    ended: Ended | None
+
+
+ExitHandler = Callable[[str], Awaitable[None]]
+
+
+class JobHost(Protocol):
+    """Processes and scopes of jobs on this host."""
+
+    async def launch(self, job: Job, files: tuple[int, int, int]) -> Launched:
+        """Start a job and wait until its program runs. Closes the descriptors in any case.
+
+        Raises SetupFailed when the job's own set-up failed (its supervisor recorded it, `ended`
+        has it), HostFailure when nothing was started and it may be tried again.
+        """
+
+    def ended(self, job_id: str) -> Ended | None:
+        """The exit record of a job, or None while it has none."""
+
+    def runs(self) -> list[RunFact]:
+        """Every job that this boot knows of."""
+
+    async def scopes(self) -> list[ScopeFact]:
+        """Every loaded scope of ours."""
+
+    async def stop(self, job: Job) -> None:
+        """Ask a running job to end; kills at once when nothing in it catches SIGTERM.
+
+        Returns when the request was delivered, not when the job ended. Nothing to stop is fine.
+        """
+
+    async def clear(self, job_id: str, *, shard: int | None, suspicious: bool) -> None:
+        """Remove what the boot keeps of an ended job; suspicious: its scope may have failed."""
+
+    async def shutting_down(self) -> bool:
+        """True when the host is going down."""
+
+    def boot_id(self) -> str:
+        """The id of this boot."""

@@ -1,0 +1,131 @@
+"""JobSpec (what was asked), Job (what is known), and the one table of legal state transitions.
+
+Times are microseconds since the epoch (`_usec`); durations carry the same suffix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from joblet.errors import WrongState
+
+
+class JobState(StrEnum):
+    """Where a job is in its life; the second line holds the terminal states."""
+
+    PENDING = "PENDING"
+    SCHEDULED = "SCHEDULED"
+    INITIALIZING = "INITIALIZING"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    STOPPED = "STOPPED"
+    CANCELED = "CANCELED"
+    TIMEOUT = "TIMEOUT"
+
+    @property
+    def terminal(self) -> bool:
+        """True when nothing can follow."""
+        return not TRANSITIONS[self]
+
+
+class Reason(StrEnum):
+    """Why a job is in its terminal state."""
+
+    EXIT = "exit"
+    SIGNAL = "signal"
+    OOM = "oom"
+    TIMEOUT = "timeout"
+    STOPPED = "stopped"
+    CANCELED = "canceled"
+    SETUP = "setup"
+    SHUTDOWN = "shutdown"
+    LOST = "lost"
+
+
+_S = JobState
+# A launch that never passed the gate has not run anything: it goes back to the queue.
+TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
+    _S.SCHEDULED: frozenset({_S.PENDING, _S.CANCELED}),
+    _S.PENDING: frozenset({_S.INITIALIZING, _S.CANCELED, _S.FAILED}),
+    _S.INITIALIZING: frozenset(
+        {_S.PENDING, _S.RUNNING, _S.COMPLETED, _S.FAILED, _S.STOPPED, _S.TIMEOUT}
+    ),
+    _S.RUNNING: frozenset({_S.COMPLETED, _S.FAILED, _S.STOPPED, _S.TIMEOUT}),
+    _S.COMPLETED: frozenset(),
+    _S.FAILED: frozenset(),
+    _S.STOPPED: frozenset(),
+    _S.CANCELED: frozenset(),
+    _S.TIMEOUT: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """What was asked. Zero in a limit means: no limit of its own."""
+
+    command: str
+    args: tuple[str, ...] = ()
+    name: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    timeout_usec: int = 0
+    stop_grace_usec: int = 10_000_000
+    start_at_usec: int | None = None
+    max_cpu: int = 0  # percent of one CPU
+    max_memory: int = 0  # bytes
+    max_tasks: int = 0
+    network: str = "none"
+    init: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accounting:
+    """Totals of a finished job, read from its scope; None where the controller is missing."""
+
+    cpu_usec: int | None = None
+    memory_peak_bytes: int | None = None
+    io_read_bytes: int | None = None
+    io_write_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What is known of one job. Only core/jobs.py makes a changed copy."""
+
+    id: str
+    seq: int  # order of acceptance, unique
+    spec: JobSpec
+    owner_uid: int
+    state: JobState
+    submitted_usec: int
+    due_usec: int  # when it could first have started: submission, or the scheduled time
+    started_usec: int | None = None  # the user's program began
+    finished_usec: int | None = None
+    reason: Reason | None = None
+    exit_code: int | None = None
+    detail: str = ""  # one sentence, for set-up failures and losses
+    stop_reason: Reason | None = None  # stopped, timeout or shutdown: recorded before we act
+    stop_requested_usec: int | None = None
+    shard: int | None = None
+    boot_id: str = ""  # boot in which it was launched
+    accounting: Accounting = Accounting()
+    log_bytes: int = 0
+    log_dropped_bytes: int = 0
+
+    @property
+    def queue_usec(self) -> int | None:
+        """Time between being due and the real start, or None before the start."""
+        if self.started_usec is None:
+            return None
+        return max(0, self.started_usec - self.due_usec)
+
+    def moved(self, state: JobState, **changes: object) -> Job:
+        """A copy in another state.
+
+        Raises WrongState if the table of transitions does not have that arrow.
+        """
+        if state not in TRANSITIONS[self.state]:
+            raise WrongState(self.id, self.state, f"move to {state}")
+        return replace(self, state=state, **changes)  # type: ignore[arg-type]
