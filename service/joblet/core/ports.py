@@ -70,6 +70,12 @@ class JobFiles(Protocol):
     def open_for_reading(self, job_id: str) -> tuple[int, int]:
         """Read-only descriptors of log and index; caller closes. Raises NotFound."""
 
+    def read(self, job_id: str, offset: int, limit: int) -> tuple[bytes, int, bool]:
+        """Bytes from offset, the offset to ask for next, and whether that is the sealed end.
+
+        Dropped bytes are jumped over. Raises NotFound.
+        """
+
     def summary(self, job_id: str) -> LogSummary:
         """Sizes of the log; all zero and sealed when there is no log."""
 
