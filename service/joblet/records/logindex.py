@@ -14,6 +14,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
+from joblet.records.framing import BadRecord
+
 MAGIC = b"JLIX"
 VERSION = 1
 # magic, version, flags, valid_from, first_entry, dropped_bytes, end_offset (when sealed), reserved
@@ -28,10 +30,6 @@ STDERR = 2
 GAP = 3
 
 FLAG_SEALED = 1
-
-
-class BadRecord(ValueError):
-    """Bytes that are not a record of ours, or of a version that this program does not know."""
 
 
 class Header:
