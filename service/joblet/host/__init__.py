@@ -1,0 +1,1 @@
+"""Adapters: one per thing of the host, no policy."""

@@ -1,0 +1,219 @@
+"""Pure: from a job to its scope's properties and to the plan that joblet-init runs.
+
+This page shows the whole isolation of a job. A scope property is anything that systemd can enforce
+on a cgroup; everything else is a step of the plan.
+"""
+
+from __future__ import annotations
+
+import resource
+from dataclasses import dataclass
+
+from joblet.host.machine import JobIdentity, Layout
+from joblet.init import plan
+from joblet.init.plan import Step, step
+from joblet.model.ids import scope_name, shard_slice
+from joblet.model.job import Job
+
+MOUNT_POINT = "/run/joblet/root"
+WORK = "/work"
+# jobletd ends a job at its timeout; systemd does it this much later if jobletd is not there.
+RUNTIME_MAX_MARGIN_USEC = 500_000
+UNLIMITED = (1 << 64) - 1
+
+_TMP_SIZE = "256m"
+_SHM_SIZE = "64m"
+_RO = plan.RDONLY | plan.NOSUID | plan.NODEV
+_RW = plan.NOSUID | plan.NODEV
+_NAMESPACES = plan.CLONE_NEWNS | plan.CLONE_NEWNET | plan.CLONE_NEWIPC | plan.CLONE_NEWUTS
+
+# Linux device numbers, admin-guide/devices.txt
+_DEVICES = (
+    ("null", 1, 3),
+    ("zero", 1, 5),
+    ("full", 1, 7),
+    ("random", 1, 8),
+    ("urandom", 1, 9),
+    ("tty", 5, 0),
+)
+_DEV_LINKS = (
+    ("/proc/self/fd", "fd"),
+    ("/proc/self/fd/0", "stdin"),
+    ("/proc/self/fd/1", "stdout"),
+    ("/proc/self/fd/2", "stderr"),
+    ("pts/ptmx", "ptmx"),
+)
+# Writable parts of procfs are guarded by uid checks that a host id may pass: nothing is writable.
+_PROC_READONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
+_PROC_MASKED = (
+    "acpi",
+    "asound",
+    "kallsyms",
+    "kcore",
+    "key-users",
+    "keys",
+    "kmsg",
+    "latency_stats",
+    "sched_debug",
+    "scsi",
+    "timer_list",
+)
+# Kept where they are at most: a step never raises a limit. setrlimit(2)
+_RLIMITS = (
+    (resource.RLIMIT_CORE, 0, 0),
+    (resource.RLIMIT_NOFILE, 1024, 524_288),
+    (resource.RLIMIT_STACK, 8 << 20, resource.RLIM_INFINITY),
+    (resource.RLIMIT_MEMLOCK, 8 << 20, 8 << 20),
+    (resource.RLIMIT_MSGQUEUE, 819_200, 819_200),
+    (resource.RLIMIT_NICE, 0, 0),
+    (resource.RLIMIT_RTPRIO, 0, 0),
+)
+_UMASK = 0o022
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeProperty:
+    """One property of a transient unit, as D-Bus wants it."""
+
+    name: str
+    signature: str
+    value: object
+
+
+def scope_properties(job: Job, *, default_max_tasks: int) -> list[ScopeProperty]:
+    """Everything about the scope but its processes. Unit properties are public: no command."""
+    spec = job.spec
+    assert job.shard is not None  # noqa: S101
+    title = f"Joblet job {job.id[:8]}" + (f" ({spec.name})" if spec.name else "")
+    properties = [
+        ScopeProperty("Description", "s", title),
+        ScopeProperty("Slice", "s", shard_slice(job.shard)),
+        # At shutdown jobs end before those who record their end.
+        ScopeProperty("After", "as", ["jobletd.service", "joblet-supervisors.service"]),
+        ScopeProperty("TimeoutStopUSec", "t", spec.stop_grace_usec),
+        # The anchor counts too.
+        ScopeProperty("TasksMax", "t", (spec.max_tasks or default_max_tasks) + 1),
+        ScopeProperty("DevicePolicy", "s", "closed"),
+        # The kernel's own choice, then the supervisor reads the evidence; systemd would kill the
+        # anchor with the rest.
+        ScopeProperty("OOMPolicy", "s", "continue"),
+    ]
+    if spec.timeout_usec:
+        properties.append(
+            ScopeProperty("RuntimeMaxUSec", "t", spec.timeout_usec + RUNTIME_MAX_MARGIN_USEC)
+        )
+    if spec.max_cpu:
+        properties.append(ScopeProperty("CPUQuotaPerSecUSec", "t", spec.max_cpu * 10_000))
+    if spec.max_memory:
+        properties.append(ScopeProperty("MemoryMax", "t", spec.max_memory))
+        properties.append(ScopeProperty("MemorySwapMax", "t", 0))
+    return properties
+
+
+def environment(job: Job) -> dict[str, str]:
+    """What the job gets; the user's variables win, but for our own."""
+    return {
+        "HOME": WORK,
+        "LANG": "C.UTF-8",
+        "LOGNAME": "job",
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PWD": WORK,
+        "SHELL": "/bin/sh",
+        "USER": "job",
+        **job.spec.environment,
+        "JOBLET_JOB_ID": job.id,
+    }
+
+
+def init_plan(job: Job, layout: Layout, who: JobIdentity) -> list[Step]:
+    """The steps from the fork to the user's program."""
+    return [
+        step("namespaces", _NAMESPACES),
+        step("hostname", _hostname(job)),
+        step("loopback"),
+        *_root_steps(layout),
+        *_etc_steps(layout, _hostname(job), who),
+        step("work", "work", _RW),
+        step("tmpfs", "tmp", _RW, f"size={_TMP_SIZE},nr_inodes=65536,mode=1777"),
+        *_dev_steps(),
+        *_proc_steps(),
+        step("sealed", "dev"),
+        step("sealed", "."),
+        step("pivot"),
+        # Not before it is in its scope with all its limits.
+        step("gate"),
+        step("cgroup-namespace"),
+        *[step("rlimit", *limit) for limit in _RLIMITS],
+        step("reset", _UMASK),
+        step("identity", who.uid, who.gid),
+        step("chdir", WORK),
+        step("environment", *[f"{k}={v}" for k, v in sorted(environment(job).items())]),
+        *([step("init")] if job.spec.init else []),
+        step("exec", job.spec.command, job.spec.command, *job.spec.args),
+    ]
+
+
+def encode(steps: list[Step]) -> bytes:
+    """The plan as it travels. Raises BadRecord."""
+    return plan.encode(steps)
+
+
+def unit(job: Job) -> str:
+    """The scope of a job."""
+    return scope_name(job.id)
+
+
+def _hostname(job: Job) -> str:
+    return f"job-{job.id[:8]}"
+
+
+def _root_steps(layout: Layout) -> list[Step]:
+    return [
+        step("root", MOUNT_POINT, "size=512k,nr_inodes=256,mode=755"),
+        *[step("directory", name, 0o755) for name in ("etc", "var", "run", "home", "root", "opt")],
+        step("directory", "volumes", 0o755),
+        step("symlink", "/tmp", "var/tmp"),  # noqa: S108
+        step("symlink", "/run", "var/run"),
+        *[step("symlink", target, name) for name, target in layout.links],
+        *[step("bind", f"/{name}", name, _RO) for name in layout.directories],
+    ]
+
+
+def _etc_steps(layout: Layout, hostname: str, who: JobIdentity) -> list[Step]:
+    passwd = (
+        "root:x:0:0:root:/root:/usr/sbin/nologin\n"
+        f"job:x:{who.uid}:{who.gid}:job:{WORK}:/bin/sh\n"
+        "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+    )
+    group = f"root:x:0:\njob:x:{who.gid}:\nnogroup:x:65534:\n"
+    hosts = f"127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.1.1 {hostname}\n"
+    parents = sorted({name.split("/")[0] for name in layout.etc if "/" in name})
+    return [
+        step("file", "etc/passwd", 0o644, passwd),
+        step("file", "etc/group", 0o644, group),
+        step("file", "etc/hosts", 0o644, hosts),
+        step("file", "etc/hostname", 0o644, hostname + "\n"),
+        step("file", "etc/resolv.conf", 0o644, ""),
+        step("file", "etc/nsswitch.conf", 0o644, "passwd: files\ngroup: files\nhosts: files dns\n"),
+        *[step("directory", f"etc/{name}", 0o755) for name in parents],
+        *[step("bind", f"/etc/{name}", f"etc/{name}", _RO) for name in layout.etc],
+    ]
+
+
+def _dev_steps() -> list[Step]:
+    return [
+        # no nodev here, and only here: it holds the device nodes
+        step("tmpfs", "dev", plan.NOSUID | plan.NOEXEC, "size=64k,mode=755"),
+        *[step("device", f"dev/{name}", major, minor) for name, major, minor in _DEVICES],
+        *[step("symlink", target, f"dev/{name}") for target, name in _DEV_LINKS],
+        step("devpts", "dev/pts", "newinstance,ptmxmode=0666,mode=0620"),
+        step("tmpfs", "dev/shm", _RW, f"size={_SHM_SIZE},nr_inodes=65536,mode=1777"),
+    ]
+
+
+def _proc_steps() -> list[Step]:
+    return [
+        step("proc", "proc"),
+        *[step("readonly", f"proc/{name}") for name in _PROC_READONLY],
+        *[step("masked", f"proc/{name}") for name in _PROC_MASKED],
+    ]

@@ -1,0 +1,96 @@
+"""Facts of this host that change rarely: boot id, root layout, CPUs, controllers, ids."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from dataclasses import dataclass
+
+from joblet.errors import HostFailure
+
+CGROUP_ROOT = "/sys/fs/cgroup"
+
+# What of the host's /etc a job may see: how to find libraries, names of services and protocols,
+# certificate roots, the time zone. Accounts, host names and everything else are the job's own.
+ETC_ALLOW_LIST = (
+    "alternatives",
+    "ca-certificates",
+    "ca-certificates.conf",
+    "crypto-policies",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "localtime",
+    "mime.types",
+    "pki",
+    "protocols",
+    "services",
+    "ssl/certs",
+    "ssl/openssl.cnf",
+    "timezone",
+)
+# Program directories of the root; on a merged-/usr host all but usr are links into it.
+_ROOT_DIRECTORIES = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the host's read-only directories look."""
+
+    links: tuple[tuple[str, str], ...]  # name in the root, target
+    directories: tuple[str, ...]  # names in the root
+    etc: tuple[str, ...]  # names below /etc that exist
+
+
+@dataclass(frozen=True, slots=True)
+class JobIdentity:
+    """The ids that the user's program runs with on the host."""
+
+    uid: int
+    gid: int
+
+
+def boot_id() -> str:
+    """The id of this boot (random(4), /proc/sys/kernel/random/boot_id)."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def layout(root: str = "/") -> Layout:
+    """Look at the host's root."""
+    links, directories = [], []
+    for name in _ROOT_DIRECTORIES:
+        path = os.path.join(root, name)
+        if os.path.islink(path):
+            links.append((name, os.readlink(path)))
+        elif os.path.isdir(path):
+            directories.append(name)
+    etc = tuple(name for name in ETC_ALLOW_LIST if os.path.exists(f"{root}/etc/{name}"))
+    return Layout(tuple(links), tuple(directories), etc)
+
+
+def job_identity(user: str) -> JobIdentity:
+    """The ids of the account that jobs run as. Raises HostFailure if none, or if it is root."""
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError as err:
+        raise HostFailure(
+            "job identity", 2, f"no user '{user}'; run systemd-sysusers or set jobs.user"
+        ) from err
+    if entry.pw_uid == 0 or entry.pw_gid == 0:
+        raise HostFailure("job identity", 1, f"jobs.user '{user}' must not be root")
+    return JobIdentity(entry.pw_uid, entry.pw_gid)
+
+
+def cpu_count() -> int:
+    """CPUs that are online."""
+    return os.sysconf("SC_NPROCESSORS_ONLN")
+
+
+def controllers() -> frozenset[str]:
+    """The cgroup v2 controllers that limits can rely on."""
+    try:
+        with open(f"{CGROUP_ROOT}/cgroup.controllers", encoding="ascii") as file:
+            return frozenset(file.read().split())
+    except FileNotFoundError:
+        return frozenset()

@@ -1,0 +1,46 @@
+"""The anchor: a process in the job's scope, outside its namespaces, that outlives the job by an
+instant.
+
+While it is there systemd cannot remove the cgroup, so the supervisor can still read what the job
+used. It also witnesses a stop: systemd sends SIGTERM and then SIGCONT to every process of a scope
+that it stops, which tells `systemctl stop` from a plain kill, whoever was running at the time.
+It ends when every copy of the other end of its socket is closed.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import struct
+import time
+
+from joblet.init import syscalls
+
+STOP_SEEN = struct.Struct("<q")  # time in ns since the epoch
+_SIGINFO_SIZE = 128
+_SIGNO_PID = struct.Struct("<I8xI")  # ssi_signo, ssi_errno, ssi_code, ssi_pid (signalfd(2))
+
+
+def run(socket_fd: int) -> None:
+    """Wait for the release. All signals are blocked, so only SIGKILL ends it early."""
+    syscalls.set_process_name(b"joblet-anchor")
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    mask = (1 << (signal.SIGTERM - 1)) | (1 << (signal.SIGCONT - 1))
+    signal_fd = syscalls.signalfd(mask, os.O_CLOEXEC | os.O_NONBLOCK)
+    poll = select.poll()
+    poll.register(socket_fd, select.POLLIN)
+    poll.register(signal_fd, select.POLLIN)
+    terminated = False
+    while True:
+        for fd, _events in poll.poll():
+            if fd == socket_fd:
+                return
+            number, sender = _SIGNO_PID.unpack_from(os.read(signal_fd, _SIGINFO_SIZE))
+            if sender != 1:
+                continue
+            if number == signal.SIGTERM:
+                terminated = True
+            elif terminated:
+                terminated = False
+                os.write(socket_fd, STOP_SEEN.pack(time.time_ns()))

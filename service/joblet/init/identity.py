@@ -1,0 +1,80 @@
+"""Steps that make the first process a nobody with default settings."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+
+from joblet.init import syscalls as sys
+from joblet.init.state import Setup
+
+# SECBIT_NOROOT, _NO_SETUID_FIXUP, _NO_CAP_AMBIENT_RAISE and their locks (capabilities(7)): a uid 0,
+# if the job ever had one, would mean nothing, and nothing can turn that back.
+_SECUREBITS = 0x01 | 0x02 | 0x04 | 0x08 | 0x40 | 0x80
+
+
+def namespaces(_setup: Setup, flags: int) -> None:
+    """Namespaces of the job's own; its PID namespace came with the fork."""
+    sys.unshare(flags)
+
+
+def cgroup_namespace(_setup: Setup) -> None:
+    """The job's scope becomes its cgroup root; only right once it is in its scope."""
+    sys.unshare(sys.CLONE_NEWCGROUP)
+
+
+def hostname(_setup: Setup, name: bytes) -> None:
+    """The job's host name."""
+    sys.sethostname(name)
+
+
+def rlimit(_setup: Setup, number: int, soft: int, hard: int) -> None:
+    """A resource limit, or what we have ourselves if that is less: raising is not ours to do."""
+    _, ceiling = resource.getrlimit(number)
+    if ceiling != resource.RLIM_INFINITY:
+        hard = ceiling if hard == resource.RLIM_INFINITY else min(hard, ceiling)
+    if hard != resource.RLIM_INFINITY:
+        soft = hard if soft == resource.RLIM_INFINITY else min(soft, hard)
+    resource.setrlimit(number, (soft, hard))
+
+
+def reset(setup: Setup, umask: int) -> None:
+    """Everything that a process inherits goes to its default."""
+    os.umask(umask)
+    # Python itself ignores SIGPIPE and SIGXFSZ; an ignored signal stays ignored across exec.
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        # glibc keeps two real-time signals for itself and refuses them
+        if number < 32 or number >= signal.SIGRTMIN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.write(setup.oom_score_fd, b"0")
+    os.setpriority(os.PRIO_PROCESS, 0, 0)
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    # more CPUs than any host has: the kernel cuts the set down to what the cgroup allows
+    os.sched_setaffinity(0, range(8192))
+    sys.ioprio_reset()
+    sys.personality(0)
+
+
+def identity(_setup: Setup, uid: int, gid: int) -> None:
+    """Unprivileged ids, no capability in any set, none ever to come back."""
+    for capability in range(64):
+        try:
+            if sys.prctl(sys.PR_CAPBSET_READ, capability) == 1:
+                sys.prctl(sys.PR_CAPBSET_DROP, capability)
+        except OSError as err:
+            # EINVAL: past the last capability of this kernel
+            if capability > 0 and err.errno == 22:
+                break
+            raise
+    sys.prctl(sys.PR_CAP_AMBIENT, sys.PR_CAP_AMBIENT_CLEAR_ALL)
+    os.setgroups([])
+    os.setresgid(gid, gid, gid)
+    sys.prctl(sys.PR_SET_SECUREBITS, _SECUREBITS)
+    os.setresuid(uid, uid, uid)
+    # with SECBIT_NO_SETUID_FIXUP the change of uid alone empties nothing
+    sys.drop_capabilities()
+    sys.prctl(sys.PR_SET_NO_NEW_PRIVS, 1)
+    if os.getresuid() != (uid, uid, uid) or os.getresgid() != (gid, gid, gid) or os.getgroups():
+        raise PermissionError(1, "the ids did not take")

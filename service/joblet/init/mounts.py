@@ -1,0 +1,174 @@
+"""Steps that build the job's root: each a function of the set-up's state and its operands.
+
+Everything happens in the job's own mount namespace, below a tmpfs that only we write. Targets are
+opened inside that root with openat2(RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS); mounts go onto the
+opened descriptor, never onto a path that could be swapped.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from joblet.init import syscalls as sys
+from joblet.init.plan import NODEV, NOEXEC, NOSUID, RDONLY
+from joblet.init.state import Setup
+
+_MOUNT_FLAGS = NOSUID | NODEV
+
+
+def _open_target(setup: Setup, path: bytes, flags: int = os.O_PATH) -> int:
+    return sys.openat2(setup.root_fd, path, flags, sys.RESOLVE_IN_ROOT | sys.RESOLVE_NO_SYMLINKS)
+
+
+def _attach(setup: Setup, tree: int, path: bytes) -> None:
+    target = _open_target(setup, path)
+    sys.move_mount(tree, target, path)
+    os.close(target)
+
+
+def _mount_on(
+    setup: Setup, path: bytes, source: bytes, fstype: bytes, flags: int, options: bytes | None
+) -> None:
+    # mount(2) wants a path: "." after fchdir is the opened directory itself.
+    target = _open_target(setup, path, os.O_PATH | os.O_DIRECTORY)
+    os.fchdir(target)
+    os.close(target)
+    try:
+        sys.mount(source, b".", fstype, flags, options)
+    except OSError as err:
+        err.filename = os.fsdecode(path)
+        raise
+
+
+def root(setup: Setup, mount_point: bytes, options: bytes) -> None:
+    """A tmpfs that becomes the job's root; from here on paths are relative to it."""
+    # Without this a mount made here would show up in the host's table.
+    sys.make_private()
+    sys.mount(b"joblet-root", mount_point, b"tmpfs", _MOUNT_FLAGS, options)
+    setup.root_fd = os.open(mount_point, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def directory(setup: Setup, path: bytes, mode: int) -> None:
+    """A directory of ours."""
+    os.mkdir(path, mode, dir_fd=setup.root_fd)
+    # mkdir is subject to the umask, chmod is not
+    os.chmod(path, mode, dir_fd=setup.root_fd)
+
+
+def symlink(setup: Setup, target: bytes, path: bytes) -> None:
+    """A symbolic link of ours."""
+    os.symlink(target, path, dir_fd=setup.root_fd)
+
+
+def file(setup: Setup, path: bytes, mode: int, content: bytes) -> None:
+    """A small file of ours."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(path, flags, mode, dir_fd=setup.root_fd)
+    try:
+        os.fchmod(fd, mode)
+        view = memoryview(content)
+        while view:
+            view = view[os.write(fd, view) :]
+    finally:
+        os.close(fd)
+
+
+def bind(setup: Setup, source: bytes, path: bytes, attributes: int) -> None:
+    """Something of the host, with everything mounted below it, under the attributes."""
+    tree = sys.open_tree(-100, source, sys.OPEN_TREE_CLONE | sys.AT_RECURSIVE)
+    sys.mount_setattr(tree, attributes, recursive=True, path=source)
+    if stat.S_ISDIR(os.fstat(tree).st_mode):
+        os.mkdir(path, 0o755, dir_fd=setup.root_fd)
+    else:
+        file(setup, path, 0o644, b"")
+    _attach(setup, tree, path)
+    os.close(tree)
+
+
+def work(setup: Setup, path: bytes, attributes: int) -> None:
+    """The job's work directory, from the descriptor that jobletd opened."""
+    tree = sys.open_tree(setup.work_fd, b"", sys.OPEN_TREE_CLONE | sys.AT_EMPTY_PATH)
+    sys.mount_setattr(tree, attributes, recursive=False, path=path)
+    os.mkdir(path, 0o755, dir_fd=setup.root_fd)
+    _attach(setup, tree, path)
+    os.close(tree)
+
+
+def tmpfs(setup: Setup, path: bytes, flags: int, options: bytes) -> None:
+    """A bounded tmpfs."""
+    os.mkdir(path, 0o755, dir_fd=setup.root_fd)
+    _mount_on(setup, path, b"tmpfs", b"tmpfs", flags, options)
+
+
+def proc(setup: Setup, path: bytes) -> None:
+    """A procfs of the job's own PID namespace."""
+    os.mkdir(path, 0o555, dir_fd=setup.root_fd)
+    _mount_on(setup, path, b"proc", b"proc", _MOUNT_FLAGS | NOEXEC, None)
+
+
+def device(setup: Setup, path: bytes, major: int, minor: int) -> None:
+    """A character device for everyone to read and write."""
+    os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(major, minor), dir_fd=setup.root_fd)
+    os.chmod(path, 0o666, dir_fd=setup.root_fd)  # noqa: S103
+
+
+def devpts(setup: Setup, path: bytes, options: bytes) -> None:
+    """Pseudo-terminals of the job's own."""
+    os.mkdir(path, 0o755, dir_fd=setup.root_fd)
+    _mount_on(setup, path, b"devpts", b"devpts", NOSUID | NOEXEC, options)
+
+
+def readonly(setup: Setup, path: bytes) -> None:
+    """A part of the new root bound over itself, read-only. What the kernel lacks needs no lock."""
+    try:
+        target = _open_target(setup, path)
+    except FileNotFoundError:
+        return
+    os.close(target)
+    tree = sys.open_tree(setup.root_fd, path, sys.OPEN_TREE_CLONE | sys.AT_RECURSIVE)
+    sys.mount_setattr(
+        tree,
+        RDONLY | NOSUID | NODEV,
+        recursive=True,
+        path=path,
+    )
+    _attach(setup, tree, path)
+    os.close(tree)
+
+
+def masked(setup: Setup, path: bytes) -> None:
+    """A part of the new root made to look empty. What the kernel lacks needs no mask."""
+    try:
+        target = _open_target(setup, path)
+    except FileNotFoundError:
+        return
+    is_directory = stat.S_ISDIR(os.fstat(target).st_mode)
+    os.close(target)
+    if is_directory:
+        _mount_on(
+            setup, path, b"tmpfs", b"tmpfs", _MOUNT_FLAGS | RDONLY, b"size=4k,nr_inodes=1,mode=555"
+        )
+        return
+    tree = sys.open_tree(-100, b"/dev/null", sys.OPEN_TREE_CLONE)
+    # no NODEV here: then even opening it would fail, and programs expect an empty file
+    sys.mount_setattr(tree, NOSUID | NOEXEC, recursive=False, path=path)
+    _attach(setup, tree, path)
+    os.close(tree)
+
+
+def sealed(setup: Setup, path: bytes) -> None:
+    """A mount of the new root becomes read-only."""
+    target = _open_target(setup, path)
+    sys.mount_setattr(target, RDONLY, recursive=False, path=path)
+    os.close(target)
+
+
+def pivot(setup: Setup) -> None:
+    """The new root becomes the root, and the old one is gone from this namespace."""
+    os.fchdir(setup.root_fd)
+    # new root and old root stacked on one directory: no place for the old one is needed, and
+    # umount "." takes the upper one, which is the old root (pivot_root(2), NOTES).
+    sys.pivot_root(b".", b".")
+    sys.umount(b".", sys.MNT_DETACH)
+    os.chdir("/")

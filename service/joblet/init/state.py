@@ -1,0 +1,33 @@
+"""What the steps of one set-up share: descriptors, and what the last step will execute."""
+
+from __future__ import annotations
+
+
+class Setup:
+    """State of one first process while it runs its plan. Lives until execve."""
+
+    __slots__ = (
+        "command",
+        "environment",
+        "gate_fd",
+        "oom_score_fd",
+        "report_fd",
+        "root_fd",
+        "stderr_fd",
+        "stdout_fd",
+        "with_init",
+        "work_fd",
+    )
+
+    def __init__(
+        self, *, stdout_fd: int, stderr_fd: int, work_fd: int, gate_fd: int, report_fd: int
+    ) -> None:
+        self.stdout_fd = stdout_fd
+        self.stderr_fd = stderr_fd
+        self.work_fd = work_fd
+        self.gate_fd = gate_fd
+        self.report_fd = report_fd
+        self.root_fd = -1
+        self.oom_score_fd = -1
+        self.environment: list[bytes] = []
+        self.with_init = False

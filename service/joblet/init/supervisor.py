@@ -1,0 +1,490 @@
+"""One job's parent: forks anchor and first process, pumps the output, writes the exit record.
+
+Lives in joblet-supervisors.service, outside the job's scope, from just before the job until just
+after it; needs neither jobletd nor joblet-init while the job runs. If it is killed, joblet-init
+forks a replacement, which gets the same descriptors and finishes the work.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable
+
+from joblet import failpoints
+from joblet.init import anchor, firstprocess, procfs, report, syscalls
+from joblet.init.logwriter import LogWriter
+from joblet.init.state import Setup
+from joblet.records import logindex, poke, spawn
+from joblet.records.exit import ExitRecord
+from joblet.records.run import Process, RunRecord
+
+_IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+# the job was never born: joblet-init forgets it instead of replacing its supervisor
+STATUS_STILLBORN = 3
+
+
+class Held:
+    """A job's descriptors that joblet-init keeps a second copy of."""
+
+    __slots__ = ("anchor", "index", "log", "run_dir", "stderr", "stdout")
+
+    def __init__(
+        self, stdout: int, stderr: int, anchor: int, log: int, index: int, run_dir: int
+    ) -> None:
+        self.stdout = stdout
+        self.stderr = stderr
+        self.anchor = anchor
+        self.log = log
+        self.index = index
+        self.run_dir = run_dir
+
+    def numbers(self) -> tuple[int, ...]:
+        """In the order of the run record."""
+        return (self.stdout, self.stderr, self.anchor, self.log, self.index, self.run_dir)
+
+
+class Birth:
+    """What only a new job needs: the plan, the far ends of its pipes, the way to answer."""
+
+    __slots__ = ("anchor_end", "connection", "gate", "plan", "stderr_end", "stdout_end", "work")
+
+    def __init__(
+        self,
+        *,
+        plan: int,
+        work: int,
+        gate: int,
+        stdout_end: int,
+        stderr_end: int,
+        anchor_end: int,
+        connection: socket.socket,
+    ) -> None:
+        self.plan = plan
+        self.work = work
+        self.gate = gate
+        self.stdout_end = stdout_end
+        self.stderr_end = stderr_end
+        self.anchor_end = anchor_end
+        self.connection = connection
+
+    def numbers(self) -> tuple[int, ...]:
+        """All but the connection."""
+        return (
+            self.plan,
+            self.work,
+            self.gate,
+            self.stdout_end,
+            self.stderr_end,
+            self.anchor_end,
+        )
+
+
+def close_all_but(keep: list[int]) -> None:
+    """Close every descriptor that is not in the list."""
+    low = 0
+    for fd in sorted(keep):
+        if fd > low:
+            syscalls.close_range(low, fd - 1)
+        low = fd + 1
+    syscalls.close_range(low, 0xFFFFFFFF)
+
+
+def _settle_in() -> None:
+    os.setsid()
+    syscalls.set_process_name(b"joblet-super")
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+class Supervisor:
+    """The work of one supervisor process."""
+
+    def __init__(self, job_id: str, held: Held, run: RunRecord) -> None:
+        self._job_id = job_id
+        self._held = held
+        self._run = run
+        self._log = LogWriter(held.log, held.index, run.log_cap_bytes)
+        self._record = ExitRecord()
+        self._poll = select.poll()
+        self._first_fd = -1
+        self._anchor_fd = -1
+        self._report: socket.socket | None = None
+        self._connection: socket.socket | None = None
+        self._executing_ns: int | None = None
+        self._cgroup: str | None = None
+        self._status_fd = -1
+        self._anchor_open = True
+        # jobletd knows of anchor and first process
+        self.born = False
+
+    # A new job.
+
+    def give_birth(self, birth: Birth, *, trace: bool) -> None:
+        """Fork anchor and first process and tell jobletd. Raises OSError."""
+        self._connection = birth.connection
+        ours, theirs = socket.socketpair(
+            socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC
+        )
+        self._report = ours
+        anchor_pid, self._anchor_fd = syscalls.clone3(0)
+        if anchor_pid == 0:
+            _in_child(lambda: self._be_anchor(birth))
+        first_pid, self._first_fd = syscalls.clone3(syscalls.CLONE_NEWPID)
+        if first_pid == 0:
+            _in_child(lambda: self._be_first(birth, theirs, trace=trace))
+        theirs.close()
+        for fd in birth.numbers():
+            os.close(fd)
+        self._run.supervisor = procfs.identify(os.getpid())
+        self._run.anchor = procfs.identify(anchor_pid)
+        self._run.first = procfs.identify(first_pid)
+        self._run.descriptors = self._held.numbers()
+        self._write_run_record()
+        failpoints.hit("supervisor.before-spawned")
+        self._answer(
+            spawn.Spawned(self._job_id, anchor_pid, first_pid), [self._anchor_fd, self._first_fd]
+        )
+        self.born = True
+        failpoints.hit("supervisor.after-spawned")
+
+    def _be_anchor(self, birth: Birth) -> int:
+        close_all_but([0, 1, 2, birth.anchor_end])
+        anchor.run(birth.anchor_end)
+        return 0
+
+    def _be_first(self, birth: Birth, report_end: socket.socket, *, trace: bool) -> int:
+        # Until the gate: a set-up without its supervisor is nobody's.
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+        close_all_but(
+            [
+                0,
+                1,
+                2,
+                birth.plan,
+                birth.work,
+                birth.gate,
+                birth.stdout_end,
+                birth.stderr_end,
+                report_end.fileno(),
+            ]
+        )
+        setup = Setup(
+            stdout_fd=birth.stdout_end,
+            stderr_fd=birth.stderr_end,
+            work_fd=birth.work,
+            gate_fd=birth.gate,
+            report_fd=report_end.fileno(),
+        )
+        # A supervisor that died before prctl sends no signal any more, but its end is closed.
+        if not _has_peer(report_end):
+            return firstprocess.STATUS_SETUP
+        return firstprocess.run(setup, birth.plan, trace=trace)
+
+    # A job whose supervisor was killed.
+
+    def take_over(self, status_fd: int) -> None:
+        """Continue with a job that runs; the wait status comes from joblet-init, or nobody."""
+        self._status_fd = status_fd
+        self._run.supervisor = procfs.identify(os.getpid())
+        self._run.descriptors = self._held.numbers()
+        self._record.started_ns = self._executing_ns = self._run.started_ns
+        self._record.term_seen_ns = self._run.term_seen_ns
+        self._first_fd = _pidfd(self._run.first)
+        self._anchor_fd = _pidfd(self._run.anchor)
+        if self._anchor_fd >= 0:
+            self._cgroup = procfs.cgroup_directory(self._run.anchor.pid)
+        self._write_run_record()
+
+    # Both.
+
+    def work(self) -> None:
+        """Until the job has ended and everything about it is written down."""
+        if not self._is_recorded():
+            self._pump()
+            self._finish()
+        failpoints.hit("supervisor.before-seal")
+        self._log.seal()
+        os.close(self._held.anchor)
+        if self._anchor_fd >= 0:
+            self._reap_anchor()
+        failpoints.hit("supervisor.before-poke")
+        self._poke()
+
+    def _pump(self) -> None:
+        held, poll = self._held, self._poll
+        streams = {held.stdout: logindex.STDOUT, held.stderr: logindex.STDERR}
+        for fd in streams:
+            os.set_blocking(fd, False)
+            poll.register(fd, select.POLLIN)
+        poll.register(held.anchor, select.POLLIN)
+        if self._report is not None:
+            poll.register(self._report, select.POLLIN)
+        if self._first_fd >= 0:
+            poll.register(self._first_fd, select.POLLIN)
+        ended = self._first_fd < 0
+        while not ended:
+            for fd, _events in poll.poll():
+                if fd in streams:
+                    if not self._take(streams[fd], fd):
+                        poll.unregister(fd)
+                elif fd == held.anchor:
+                    self._hear_anchor()
+                elif fd == self._first_fd:
+                    ended = True
+                else:
+                    self._hear_first()
+        # Nothing of the job lives any more: what the pipes hold now is all there will be.
+        while self._report is not None:
+            self._hear_first()
+        while self._anchor_open and _readable(held.anchor):
+            self._hear_anchor()
+        for fd, stream in streams.items():
+            while self._take(stream, fd):
+                pass
+
+    def _take(self, stream: int, fd: int) -> bool:
+        try:
+            return self._log.take(stream, fd, time.time_ns()) > 0
+        except BlockingIOError:
+            return False
+
+    def _hear_anchor(self) -> None:
+        try:
+            data = os.read(self._held.anchor, anchor.STOP_SEEN.size)
+        except ConnectionResetError:
+            data = b""
+        if len(data) < anchor.STOP_SEEN.size:
+            # The anchor was killed; the job may go on without it.
+            self._anchor_open = False
+            self._poll.unregister(self._held.anchor)
+            return
+        (self._record.term_seen_ns,) = anchor.STOP_SEEN.unpack(data)
+        self._run.term_seen_ns = self._record.term_seen_ns
+        self._write_run_record()
+
+    def _hear_first(self) -> None:
+        assert self._report is not None  # noqa: S101
+        data = self._report.recv(report.SIZE_MAX)
+        if not data:
+            self._poll.unregister(self._report)
+            self._report.close()
+            self._report = None
+            self._begin()
+            return
+        message = report.Report(data)
+        if message.kind == report.EXECUTING:
+            self._executing_ns = message.time_ns
+        elif message.kind == report.GATE_CLOSED:
+            self._record.gate_closed = True
+        else:
+            self._executing_ns = None
+            self._fail(message.step, message.errno, message.path, message.detail)
+
+    def _begin(self) -> None:
+        """The first process said all it had to say: it runs, or it failed."""
+        if self._executing_ns is not None:
+            self._record.started_ns = self._run.started_ns = self._executing_ns
+            self._cgroup = procfs.cgroup_directory(self._run.anchor.pid)
+            self._write_run_record()
+            self._answer(spawn.Started(self._job_id, self._executing_ns), [])
+        elif not self._record.gate_closed and not self._record.setup_step:
+            self._fail(b"set-up", 0, b"", b"the process was killed during set-up")
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _fail(self, step: bytes, errno: int, path: bytes, detail: bytes) -> None:
+        record = self._record
+        record.setup_step, record.setup_errno = step, errno
+        record.setup_path, record.setup_detail = path, detail
+        self._answer(
+            spawn.Failed(
+                self._job_id,
+                step.decode(errors="replace"),
+                errno,
+                path.decode(errors="replace"),
+                detail.decode(errors="replace"),
+                True,
+            ),
+            [],
+        )
+
+    def _answer(
+        self, message: spawn.Spawned | spawn.Started | spawn.Failed, fds: list[int]
+    ) -> None:
+        if self._connection is None:
+            return
+        try:
+            socket.send_fds(self._connection, [message.encode()], fds)
+        except (BrokenPipeError, ConnectionResetError):
+            # jobletd is gone. If the gate is closed nothing runs; if it was opened the run record
+            # tells the next jobletd what this message would have told.
+            self._connection.close()
+            self._connection = None
+
+    def _finish(self) -> None:
+        record = self._record
+        record.finished_ns = time.time_ns()
+        self._wait_status()
+        if self._cgroup is None:
+            self._cgroup = procfs.cgroup_directory(self._run.anchor.pid)
+        if self._cgroup is not None and self._cgroup.endswith(f"/joblet-{self._job_id}.scope"):
+            counters = procfs.read_counters(self._cgroup)
+            record.cpu_usec = counters.cpu_usec
+            record.memory_peak_bytes = counters.memory_peak_bytes
+            record.io_read_bytes = counters.io_read_bytes
+            record.io_write_bytes = counters.io_write_bytes
+            record.oom_kills = counters.oom_kills
+        failpoints.hit("supervisor.before-flush")
+        try:
+            self._log.flush()
+        except OSError as err:
+            # The bytes are in the file; that the disk cannot promise them is for a person to know.
+            os.write(2, f"<3>job {self._job_id}: log not flushed: {err}\n".encode())
+        record.log_bytes = self._log.offset
+        record.log_dropped_bytes = self._log.dropped_bytes
+        failpoints.hit("supervisor.before-exit-record")
+        self._write_file("exit", record.encode())
+        failpoints.hit("supervisor.after-exit-record")
+
+    def _wait_status(self) -> None:
+        status: int | None = None
+        if self._status_fd >= 0:
+            # 4 bytes from joblet-init, or end of file if it cannot know either
+            data = os.read(self._status_fd, 4)
+            if len(data) == 4:
+                status = int.from_bytes(data, "little")
+        elif self._first_fd >= 0:
+            try:
+                _, status = os.waitpid(self._run.first.pid, 0)
+            except ChildProcessError:
+                status = None
+        if status is None and self._first_fd >= 0:
+            status = syscalls.exit_status_of(self._first_fd)
+        if status is None:
+            self._record.status_lost = True
+        elif os.WIFSIGNALED(status):
+            self._record.signal = os.WTERMSIG(status)
+        else:
+            self._record.exit_status = os.WEXITSTATUS(status)
+
+    def _reap_anchor(self) -> None:
+        select.select([self._anchor_fd], [], [])
+        try:
+            os.waitpid(self._run.anchor.pid, os.WNOHANG)
+        except ChildProcessError:
+            # a replacement: joblet-init or systemd reaps it
+            return
+
+    def _is_recorded(self) -> bool:
+        try:
+            os.stat("exit", dir_fd=self._held.run_dir)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _write_run_record(self) -> None:
+        self._write_file("run", self._run.encode())
+
+    def _write_file(self, name: str, data: bytes) -> None:
+        fd = os.open(
+            name + ".new",
+            os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC,
+            0o600,
+            dir_fd=self._held.run_dir,
+        )
+        try:
+            if os.write(fd, data) != len(data):
+                raise OSError(28, "no space for a record", name)
+        finally:
+            os.close(fd)
+        os.rename(name + ".new", name, src_dir_fd=self._held.run_dir, dst_dir_fd=self._held.run_dir)
+
+    def _poke(self) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+            try:
+                # blocks while the queue is full: this process has nothing else to do
+                sock.sendto(poke.encode(self._job_id), self._run.poke_path)
+            except (FileNotFoundError, ConnectionRefusedError):
+                # no jobletd and no socket of its: it reads the exit record when it starts
+                return
+
+
+def _readable(fd: int) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _has_peer(sock: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return not any(events & select.POLLHUP for _, events in poll.poll(0))
+
+
+def _pidfd(process: Process) -> int:
+    try:
+        fd = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return -1
+    # opened first, then checked: a pid that was reused in between shows another start time
+    try:
+        same = procfs.start_ticks(process.pid) == process.start_ticks
+    except OSError:
+        same = False
+    if same:
+        return fd
+    os.close(fd)
+    return -1
+
+
+def _in_child(body: Callable[[], int]) -> None:
+    """Run the rest of a forked child's life; never returns."""
+    status = firstprocess.STATUS_SETUP
+    try:
+        status = body()
+    except BaseException as err:
+        os.write(2, f"<3>joblet-init: {type(err).__name__}: {err}\n".encode())
+    finally:
+        os._exit(status)
+
+
+def run_new(job_id: str, held: Held, birth: Birth, request: spawn.Spawn, *, trace: bool) -> None:
+    """The life of a new job's supervisor."""
+    keep = [0, 1, 2, birth.connection.fileno(), *held.numbers(), *birth.numbers()]
+    close_all_but(keep)
+    _settle_in()
+    run = RunRecord()
+    run.log_cap_bytes = request.log_cap_bytes
+    run.poke_path = request.poke_path
+    supervisor = Supervisor(job_id, held, run)
+    try:
+        supervisor.give_birth(birth, trace=trace)
+    except OSError as err:
+        if supervisor.born:
+            raise
+        # Nothing may be left of this job: its processes die with this one and its descriptors.
+        failed = spawn.Failed(
+            job_id, "fork", err.errno or 0, str(err.filename or ""), str(err), False
+        )
+        birth.connection.send(failed.encode())
+        os._exit(STATUS_STILLBORN)
+    supervisor.work()
+
+
+def run_replacement(job_id: str, held: Held, run: RunRecord, status_fd: int) -> None:
+    """The life of a supervisor that takes over from a killed one."""
+    keep = [0, 1, 2, *held.numbers()]
+    if status_fd >= 0:
+        keep.append(status_fd)
+    close_all_but(keep)
+    _settle_in()
+    supervisor = Supervisor(job_id, held, run)
+    supervisor.take_over(status_fd)
+    supervisor.work()

@@ -1,0 +1,262 @@
+"""libc through ctypes: each function declared once, constants in the kernel's own spelling.
+
+Every wrapper raises OSError(errno, message, path) and returns something useful or nothing.
+Functions that glibc lacks are called by number; the numbers are those of the generic table, which
+x86-64 and arm64 share for everything added since Linux 5.1.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import struct
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_int, _ulong, _char_p, _void_p = ctypes.c_int, ctypes.c_ulong, ctypes.c_char_p, ctypes.c_void_p
+
+_mount = _libc.mount
+_mount.argtypes = (_char_p, _char_p, _char_p, _ulong, _char_p)
+_umount2 = _libc.umount2
+_umount2.argtypes = (_char_p, _int)
+_unshare = _libc.unshare
+_unshare.argtypes = (_int,)
+_prctl = _libc.prctl
+_prctl.argtypes = (_int, _ulong, _ulong, _ulong, _ulong)
+_sethostname = _libc.sethostname
+_sethostname.argtypes = (_char_p, ctypes.c_size_t)
+_personality = _libc.personality
+_personality.argtypes = (_ulong,)
+_signalfd = _libc.signalfd
+_signalfd.argtypes = (_int, _void_p, _int)
+_syscall = _libc.syscall
+_syscall.restype = ctypes.c_long
+
+_fallocate = _libc.fallocate
+_fallocate.argtypes = (_int, _int, ctypes.c_int64, ctypes.c_int64)
+FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE = 1, 2
+
+SYS_open_tree = 428
+SYS_move_mount = 429
+SYS_clone3 = 435
+SYS_close_range = 436
+SYS_openat2 = 437
+SYS_pidfd_getfd = 438
+SYS_mount_setattr = 442
+_MACHINE_NUMBERS = {
+    # pivot_root, capset, ioprio_set
+    "x86_64": (155, 126, 251),
+    "aarch64": (41, 91, 30),
+}
+SYS_pivot_root, SYS_capset, SYS_ioprio_set = _MACHINE_NUMBERS[os.uname().machine]
+
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWPID = 0x20000000
+CLONE_PIDFD = 0x00001000
+CLONE_INTO_CGROUP = 0x200000000
+
+MS_REC = 16384
+MS_PRIVATE = 1 << 18
+MNT_DETACH = 2
+
+AT_EMPTY_PATH = 0x1000
+AT_RECURSIVE = 0x8000
+OPEN_TREE_CLONE = 1
+OPEN_TREE_CLOEXEC = os.O_CLOEXEC
+MOVE_MOUNT_F_EMPTY_PATH = 0x00000004
+MOVE_MOUNT_T_EMPTY_PATH = 0x00000040
+
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_IN_ROOT = 0x10
+
+PR_SET_PDEATHSIG = 1
+PR_SET_KEEPCAPS = 8
+PR_SET_NAME = 15
+PR_CAPBSET_READ = 23
+PR_CAPBSET_DROP = 24
+PR_SET_SECUREBITS = 28
+PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+
+CLOSE_RANGE_CLOEXEC = 4
+P_PIDFD = 3
+
+
+def _fail(path: str | bytes = "") -> OSError:
+    code = ctypes.get_errno()
+    name = os.fsdecode(path)
+    return OSError(code, os.strerror(code), name) if name else OSError(code, os.strerror(code))
+
+
+def _call(number: int, *args: object, path: str | bytes = "") -> int:
+    result: int = _syscall(ctypes.c_long(number), *args)
+    if result < 0:
+        raise _fail(path)
+    return result
+
+
+def mount(
+    source: bytes, target: bytes, fstype: bytes, flags: int, options: bytes | None = None
+) -> None:
+    """mount(2)."""
+    if _mount(source, target, fstype, flags, options) != 0:
+        raise _fail(target)
+
+
+def make_private() -> None:
+    """Cut every mount of this namespace off from propagation, both ways."""
+    if _mount(None, b"/", None, MS_REC | MS_PRIVATE, None) != 0:
+        raise _fail("/")
+
+
+def umount(target: bytes, flags: int) -> None:
+    """umount2(2)."""
+    if _umount2(target, flags) != 0:
+        raise _fail(target)
+
+
+def pivot_root(new_root: bytes, put_old: bytes) -> None:
+    """pivot_root(2)."""
+    _call(SYS_pivot_root, new_root, put_old, path=new_root)
+
+
+def unshare(flags: int) -> None:
+    """unshare(2)."""
+    if _unshare(flags) != 0:
+        raise _fail()
+
+
+def sethostname(name: bytes) -> None:
+    """sethostname(2)."""
+    if _sethostname(name, len(name)) != 0:
+        raise _fail()
+
+
+def prctl(option: int, arg2: int = 0, arg3: int = 0, arg4: int = 0, arg5: int = 0) -> int:
+    """prctl(2) for options that take numbers."""
+    result: int = _prctl(option, arg2, arg3, arg4, arg5)
+    if result < 0:
+        raise _fail()
+    return result
+
+
+def set_process_name(name: bytes) -> None:
+    """What ps and top show; at most 15 bytes."""
+    buffer = ctypes.create_string_buffer(name[:15])
+    prctl(PR_SET_NAME, ctypes.addressof(buffer))
+
+
+def personality(value: int) -> None:
+    """personality(2)."""
+    if _personality(value) < 0:
+        raise _fail()
+
+
+def open_tree(dirfd: int, path: bytes, flags: int) -> int:
+    """open_tree(2): with OPEN_TREE_CLONE a detached copy of a mount."""
+    return _call(
+        SYS_open_tree, _int(dirfd), path, ctypes.c_uint(flags | OPEN_TREE_CLOEXEC), path=path
+    )
+
+
+def move_mount(from_fd: int, to_fd: int, path: bytes) -> None:
+    """move_mount(2) from a detached mount to an open target; `path` is for messages only."""
+    flags = ctypes.c_uint(MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
+    _call(SYS_move_mount, _int(from_fd), b"", _int(to_fd), b"", flags, path=path)
+
+
+def mount_setattr(fd: int, attributes: int, *, recursive: bool, path: bytes) -> None:
+    """mount_setattr(2): set attributes on an open mount; `path` is for messages only."""
+    attr = struct.pack("<QQQQ", attributes, 0, 0, 0)
+    flags = ctypes.c_uint(AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0))
+    _call(SYS_mount_setattr, _int(fd), b"", flags, attr, ctypes.c_size_t(len(attr)), path=path)
+
+
+def openat2(dirfd: int, path: bytes, flags: int, resolve: int, mode: int = 0) -> int:
+    """openat2(2)."""
+    how = struct.pack("<QQQ", flags | os.O_CLOEXEC, mode, resolve)
+    return _call(SYS_openat2, _int(dirfd), path, how, ctypes.c_size_t(len(how)), path=path)
+
+
+def close_range(first: int, last: int, flags: int = 0) -> None:
+    """close_range(2)."""
+    _call(SYS_close_range, ctypes.c_uint(first), ctypes.c_uint(last), ctypes.c_uint(flags))
+
+
+def punch_hole(fd: int, offset: int, length: int) -> None:
+    """fallocate(2): give the blocks of a range back; the range reads as zeros. Empty is fine."""
+    if length <= 0:
+        return
+    if _fallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, offset, length) != 0:
+        raise _fail()
+
+
+def pidfd_getfd(pidfd: int, target: int) -> int:
+    """pidfd_getfd(2): a copy of another process's descriptor, close-on-exec."""
+    return _call(SYS_pidfd_getfd, _int(pidfd), _int(target), ctypes.c_uint(0))
+
+
+_CLONE_ARGS_SIZE = 88
+
+
+def clone3(flags: int, cgroup_fd: int = -1) -> tuple[int, int]:
+    """fork through clone3(2): (pid, pidfd) in the parent, (0, -1) in the child.
+
+    Only for single-threaded processes: the interpreter's own after-fork work is left out, and it
+    is about threads and locks alone. CLONE_INTO_CGROUP puts the child where it belongs from its
+    first instruction; moving it later waits for an RCU grace period of several milliseconds.
+    """
+    pidfd = ctypes.c_int(-1)
+    flags |= CLONE_PIDFD
+    if cgroup_fd >= 0:
+        flags |= CLONE_INTO_CGROUP
+    args = struct.pack(
+        "<11Q", flags, ctypes.addressof(pidfd), 0, 0, 17, 0, 0, 0, 0, 0, max(cgroup_fd, 0)
+    )
+    pid = _call(SYS_clone3, args, ctypes.c_size_t(_CLONE_ARGS_SIZE))
+    return (pid, pidfd.value) if pid else (0, -1)
+
+
+def signalfd(mask: int, flags: int) -> int:
+    """signalfd(2) for signals below 64; `mask` has bit n-1 for signal n."""
+    # sigset_t of glibc has 1024 bits
+    data = struct.pack("<Q120x", mask)
+    result: int = _signalfd(-1, data, flags)
+    if result < 0:
+        raise _fail()
+    return result
+
+
+def drop_capabilities() -> None:
+    """Empty every capability set of this process but the bounding set (capset(2))."""
+    header = struct.pack("<Ii", 0x20080522, 0)
+    _call(SYS_capset, header, bytes(24))
+
+
+def ioprio_reset() -> None:
+    """IO priority of this process back to what follows from its nice value (ioprio_set(2))."""
+    _call(SYS_ioprio_set, _int(1), _int(0), _int(0))
+
+
+def _iowr(kind: int, number: int, size: int) -> int:
+    return (3 << 30) | (size << 16) | (kind << 8) | number
+
+
+def exit_status_of(pidfd: int) -> int | None:
+    """The wait status of an ended process that somebody else reaped, or None.
+
+    PIDFD_GET_INFO with PIDFD_INFO_EXIT, Linux 6.15; an older kernel answers with an error.
+    """
+    exit_bit, size = 1 << 3, 64
+    info = bytearray(struct.pack("<Q", exit_bit) + bytes(size - 8))
+    try:
+        fcntl.ioctl(pidfd, _iowr(0xFF, 11, size), info)
+    except OSError:
+        return None
+    (mask,) = struct.unpack_from("<Q", info)
+    if not mask & exit_bit:
+        return None
+    (status,) = struct.unpack_from("<i", info, 60)
+    return int(status)

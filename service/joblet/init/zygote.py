@@ -1,0 +1,383 @@
+"""joblet-init: a warm, single-threaded process that forks a supervisor per job.
+
+It listens on the socket that systemd passes, takes one request of jobletd per job with the plan and
+the descriptors, and forks. It keeps a second copy of each job's descriptors, so that it can replace
+a supervisor that was killed; a new joblet-init takes copies from the living supervisors. It decides
+nothing and mounts nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Callable
+
+# Everything that a child may need is imported before the first fork: what is shared costs nothing,
+# and after the change of root the library is not there any more.
+from joblet.init import plan as plan
+from joblet.init import procfs, supervisor, syscalls
+from joblet.records import poke as poke
+from joblet.records import run, spawn
+from joblet.records.framing import BadRecord
+from joblet.records.run import RunRecord
+
+SUPERVISORS_CGROUP = "/sys/fs/cgroup/joblet.slice/joblet-supervisors.service"
+RUN_JOBS = "/run/joblet/jobs"
+LISTEN_FD = 3  # sd_listen_fds(3)
+REPLACEMENTS_MAX = 5
+_PEER_CREDENTIALS = struct.Struct("3i")
+
+
+class Job:
+    """A job whose supervisor we watch."""
+
+    __slots__ = ("first_pid", "held", "job_id", "pid", "pidfd", "replacements", "status_w")
+
+    def __init__(self, job_id: str, held: supervisor.Held, pid: int, pidfd: int) -> None:
+        self.job_id = job_id
+        self.held = held
+        self.pid = pid
+        self.pidfd = pidfd  # of an adopted supervisor, which is not our child; else -1
+        self.first_pid = 0  # once it is our orphan
+        self.status_w = -1
+        self.replacements = 0
+
+
+class Zygote:
+    """The event loop."""
+
+    def __init__(self, listener: socket.socket, *, trace: bool) -> None:
+        self._listener = listener
+        self._trace = trace
+        self._epoll = select.epoll()
+        self._connections: dict[int, socket.socket] = {}
+        self._by_pid: dict[int, Job] = {}
+        self._by_pidfd: dict[int, Job] = {}
+        self._by_first: dict[int, Job] = {}
+        self._cgroup_fd = -1
+        self._stop = False
+        mask = (1 << (signal.SIGCHLD - 1)) | (1 << (signal.SIGTERM - 1))
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD, signal.SIGTERM))
+        self._signal_fd = syscalls.signalfd(mask, os.O_CLOEXEC | os.O_NONBLOCK)
+
+    def run(self) -> None:
+        """Serve until SIGTERM. Supervisors go on without us."""
+        syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+        self._adopt_living()
+        self._epoll.register(self._listener, select.EPOLLIN)
+        self._epoll.register(self._signal_fd, select.EPOLLIN)
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        notify_ready()
+        while not self._stop:
+            for fd, _events in self._epoll.poll():
+                if fd == self._listener.fileno():
+                    self._accept()
+                elif fd == self._signal_fd:
+                    self._hear_signals()
+                elif fd in self._connections:
+                    self._receive(self._connections[fd])
+                elif fd in self._by_pidfd:
+                    self._lost_adopted(self._by_pidfd[fd])
+
+    def _accept(self) -> None:
+        connection, _ = self._listener.accept()
+        credentials = connection.getsockopt(
+            socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER_CREDENTIALS.size
+        )
+        _pid, uid, _gid = _PEER_CREDENTIALS.unpack(credentials)
+        if uid != 0:
+            connection.close()
+            return
+        self._connections[connection.fileno()] = connection
+        self._epoll.register(connection, select.EPOLLIN)
+
+    def _receive(self, connection: socket.socket) -> None:
+        try:
+            data, fds, flags, _ = socket.recv_fds(
+                connection,
+                spawn.SIZE_MAX,
+                len(spawn.FDS),
+                socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC,
+            )
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            data, fds, flags = b"", [], 0
+        if not data:
+            self._epoll.unregister(connection)
+            del self._connections[connection.fileno()]
+            connection.close()
+            return
+        try:
+            if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) or len(fds) != len(spawn.FDS):
+                raise BadRecord("spawn request cut short, or without its descriptors")
+            message = spawn.decode(data)
+            if not isinstance(message, spawn.Spawn):
+                raise BadRecord("not a spawn request")
+        except BadRecord as err:
+            say(f"request refused: {err}")
+            for fd in fds:
+                os.close(fd)
+            return
+        try:
+            self._spawn(connection, message, fds)
+        except OSError as err:
+            answer = spawn.Failed(
+                message.job_id, "fork", err.errno or 0, str(err.filename or ""), str(err), False
+            )
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.send(answer.encode())
+
+    def _spawn(self, connection: socket.socket, request: spawn.Spawn, fds: list[int]) -> None:
+        plan_fd, log, index, work, gate, run_dir = fds
+        opened = [plan_fd, work, gate]  # not ours beyond this function
+        kept = [log, index, run_dir]
+        try:
+            stdout, stdout_end = _pipe(opened, kept)
+            stderr, stderr_end = _pipe(opened, kept)
+            near, far = socket.socketpair(
+                socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC
+            )
+            anchor, anchor_end = near.detach(), far.detach()
+            kept.append(anchor)
+            opened.append(anchor_end)
+            held = supervisor.Held(stdout, stderr, anchor, log, index, run_dir)
+            birth = supervisor.Birth(
+                plan=plan_fd,
+                work=work,
+                gate=gate,
+                stdout_end=stdout_end,
+                stderr_end=stderr_end,
+                anchor_end=anchor_end,
+                connection=connection,
+            )
+            pid = self._fork(
+                lambda: supervisor.run_new(request.job_id, held, birth, request, trace=self._trace)
+            )
+        except OSError:
+            for fd in kept:
+                os.close(fd)
+            raise
+        finally:
+            for fd in opened:
+                os.close(fd)
+        self._by_pid[pid] = Job(request.job_id, held, pid, -1)
+
+    def _fork(self, body: Callable[[], None]) -> int:
+        """A child in joblet-supervisors.service, so that our own restart does not touch it."""
+        if self._cgroup_fd < 0:
+            self._cgroup_fd = os.open(
+                SUPERVISORS_CGROUP, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+            )
+        try:
+            pid, pidfd = syscalls.clone3(0, self._cgroup_fd)
+        except FileNotFoundError as err:
+            # ENODEV and ENOENT: the service was restarted, its cgroup is another one now
+            os.close(self._cgroup_fd)
+            self._cgroup_fd = -1
+            raise OSError(err.errno, "joblet-supervisors.service is not there") from err
+        except OSError:
+            os.close(self._cgroup_fd)
+            self._cgroup_fd = -1
+            raise
+        if pid:
+            os.close(pidfd)
+            return pid
+        status = 1
+        try:
+            body()
+            status = 0
+        except BaseException as err:
+            say(f"supervisor: {type(err).__name__}: {err}")
+        finally:
+            # A child that returned into our loop would be a second zygote.
+            os._exit(status)
+
+    def _hear_signals(self) -> None:
+        while True:
+            try:
+                info = os.read(self._signal_fd, 128)
+            except BlockingIOError:
+                break
+            if int.from_bytes(info[:4], "little") == signal.SIGTERM:
+                self._stop = True
+        self._reap()
+
+    def _reap(self) -> None:
+        ended: dict[int, int] = {}
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            ended[pid] = status
+        # A killed supervisor and its orphans come in one batch: the kernel hands them over before
+        # it shows the supervisor's end.
+        for pid, status in ended.items():
+            job = self._by_pid.pop(pid, None)
+            if job is not None:
+                self._supervisor_ended(job, status, ended)
+        for pid, status in ended.items():
+            orphan = self._by_first.pop(pid, None)
+            if orphan is not None:
+                _pass_status(orphan, status)
+
+    def _supervisor_ended(self, job: Job, status: int, ended: dict[int, int]) -> None:
+        code = os.waitstatus_to_exitcode(status)
+        if code in (0, supervisor.STATUS_STILLBORN):
+            self._forget(job)
+            return
+        say(f"job {job.job_id}: its supervisor ended with {code}")
+        record = self._run_record(job)
+        if record is None:
+            # It had told nobody of its children yet, and they die with it.
+            self._forget(job)
+            return
+        ours = record.first.pid in ended or _is_child(record.first.pid)
+        self._replace(job, record, ours=ours)
+
+    def _lost_adopted(self, job: Job) -> None:
+        self._epoll.unregister(job.pidfd)
+        del self._by_pidfd[job.pidfd]
+        os.close(job.pidfd)
+        job.pidfd = -1
+        record = self._run_record(job)
+        if record is None or _is_sealed(job.held.log):
+            self._forget(job)
+            return
+        say(f"job {job.job_id}: its supervisor is gone")
+        # Its orphans went to PID 1, which keeps no wait status for us.
+        self._replace(job, record, ours=False)
+
+    def _replace(self, job: Job, record: RunRecord, *, ours: bool) -> None:
+        job.replacements += 1
+        if job.replacements > REPLACEMENTS_MAX:
+            say(f"job {job.job_id}: given up after {REPLACEMENTS_MAX} supervisors")
+            self._forget(job)
+            return
+        status_r = -1
+        if ours and job.status_w < 0:
+            status_r, job.status_w = os.pipe2(os.O_CLOEXEC)
+            job.first_pid = record.first.pid
+            self._by_first[job.first_pid] = job
+        job.pid = self._fork(
+            lambda: supervisor.run_replacement(job.job_id, job.held, record, status_r)
+        )
+        if status_r >= 0:
+            os.close(status_r)
+        self._by_pid[job.pid] = job
+
+    def _run_record(self, job: Job) -> RunRecord | None:
+        try:
+            return run.decode(_read_at(job.held.run_dir, "run"))
+        except FileNotFoundError:
+            return None
+
+    def _forget(self, job: Job) -> None:
+        self._by_first.pop(job.first_pid, None)
+        for fd in job.held.numbers():
+            os.close(fd)
+        if job.status_w >= 0:
+            os.close(job.status_w)
+
+    def _adopt_living(self) -> None:
+        for job_id in os.listdir(RUN_JOBS):
+            try:
+                directory = os.open(
+                    f"{RUN_JOBS}/{job_id}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+                )
+                try:
+                    record = run.decode(_read_at(directory, "run"))
+                finally:
+                    os.close(directory)
+                pidfd = os.pidfd_open(record.supervisor.pid)
+            except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
+                continue
+            except BadRecord as err:
+                say(f"job {job_id}: {err}")
+                continue
+            try:
+                if not procfs.is_alive(record.supervisor):
+                    raise ProcessLookupError
+                held = supervisor.Held(
+                    *[syscalls.pidfd_getfd(pidfd, fd) for fd in record.descriptors]
+                )
+            except OSError:
+                # It has just ended, or is about to: its exit record tells.
+                os.close(pidfd)
+                continue
+            job = Job(job_id, held, record.supervisor.pid, pidfd)
+            self._by_pidfd[pidfd] = job
+            self._epoll.register(pidfd, select.EPOLLIN)
+
+
+def _pipe(opened: list[int], kept: list[int]) -> tuple[int, int]:
+    near, far = os.pipe2(os.O_CLOEXEC)
+    kept.append(near)
+    opened.append(far)
+    return near, far
+
+
+def _pass_status(job: Job, status: int) -> None:
+    os.write(job.status_w, status.to_bytes(4, "little"))
+    os.close(job.status_w)
+    job.status_w = -1
+
+
+def _is_child(pid: int) -> bool:
+    try:
+        fields = procfs.read_text(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    except OSError:
+        return False
+    return int(fields[1]) == os.getpid()
+
+
+def _is_sealed(log_fd: int) -> bool:
+    return not os.fstat(log_fd).st_mode & 0o200
+
+
+def _read_at(directory: int, name: str) -> bytes:
+    fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        return os.read(fd, 65536)
+    finally:
+        os.close(fd)
+
+
+def say(text: str) -> None:
+    """One line for the journal."""
+    os.write(2, f"<4>joblet-init: {text}\n".encode())
+
+
+def notify_ready() -> None:
+    """READY=1 to the manager, if it asked for it (sd_notify(3))."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        sock.sendto(b"READY=1", address)
+
+
+def main() -> None:
+    """Entry point of the launcher that ExecStart names."""
+    if os.environ.get("LISTEN_FDS") != "1":
+        sys.exit("joblet-init: no listening socket: start joblet-init.socket")
+    # A child must not find what was meant for us.
+    for name in ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"):
+        os.environ.pop(name, None)
+    os.set_inheritable(LISTEN_FD, False)
+    listener = socket.socket(fileno=LISTEN_FD)
+    syscalls.set_process_name(b"joblet-init")
+    Zygote(listener, trace=os.environ.get("JOBLET_INIT_TRACE") == "1").run()

@@ -1,0 +1,55 @@
+"""Facts of one run of a job, as host reports them and core judges them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """The user's program runs."""
+
+    started_usec: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeFact:
+    """What systemd knows of one of our scopes."""
+
+    job_id: str
+    active_state: str
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a job's first process ended, as its supervisor recorded it."""
+
+    started_usec: int | None  # None: the user's program never began
+    finished_usec: int
+    exit_status: int | None  # 0-255, or None if a signal ended it or nothing is known
+    signal: int | None
+    term_seen_usec: int | None  # systemd sent the scope a stop (SIGTERM and SIGCONT)
+    oom_kills: int
+    setup_step: str  # "" unless set-up failed
+    setup_errno: int
+    setup_path: str
+    setup_detail: str
+    gate_closed: bool  # the gate closed without the go: nothing ran
+    status_lost: bool  # the wait status could not be had
+    cpu_usec: int | None
+    memory_peak_bytes: int | None
+    io_read_bytes: int | None
+    io_write_bytes: int | None
+    log_bytes: int
+    log_dropped_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunFact:
+    """What /run/joblet/jobs knows of one job of this boot."""
+
+    job_id: str
+    supervisor_alive: bool
+    started_usec: int | None
+    ended: Ended | None
