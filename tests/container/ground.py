@@ -1,0 +1,126 @@
+"""The container ground: a booted Debian with Joblet from this checkout, for tests and benches.
+
+For a test, `machine` (conftest.py) is all there is to know; it is one Machine per session, so
+whoever changes it puts it back:
+
+    def test_something(machine: Machine) -> None: done = machine.run(["jobletctl", "job", "list"],
+    user="member") assert done.stdout == ...                     # a failing command has failed
+    the test already machine.wait_for(lambda: ..., "what should come true")
+
+- `machine.run(command, user=, env=, input=, check=, text=, timeout=)` and `machine.popen(...)`:
+  see machine.py. Users: root (default), `member` (of group joblet), `outsider` (of no group), any
+  bare uid.
+- `machine.read_file`, `write_file`, `path`: files, /run and /tmp included.
+- `machine.journal(after=cursor)`, `mounts()`, `reboot()`, `cut_power()` and `boot()`.
+- Limits are accepted and not enforced here (no cgroup controllers): joblet.toml says so.
+- Every test ends with a look at the journal and at what is left over (tidiness.py). What a test
+  provokes on purpose it declares: `@pytest.mark.journal_allows(r"jobletd.service: Main process
+  exited")`.
+
+By hand: `python -m tests.container.ground` boots one and gives a shell; with `-- COMMAND` it runs
+that instead and passes its exit status on; `--copy HOST:INSIDE` before, `--fetch INSIDE:HOST`
+after.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.container.image import NoGround, cache_directory, image, unpack
+from tests.container.machine import COMMAND_PATH, Machine, sweep
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+SETTINGS = """\
+# The test ground has no cgroup controllers.
+[limits]
+unenforced = "accept"
+"""
+# What the package's own scripts do on a system that is not running, and the users of the tests.
+UNITS = ("jobletd.service", "jobletd.socket", "joblet-init.socket")
+PREPARE = """\
+set -eu
+systemd-sysusers joblet.conf
+cd /usr/lib/python3/dist-packages
+python3 -m compileall -q joblet jobletctl
+useradd --create-home --groups joblet member
+useradd --create-home outsider
+"""
+
+
+@contextmanager
+def ground() -> Iterator[Machine]:
+    """A booted machine, removed at the end. Raises NoGround when this host cannot give one."""
+    if os.geteuid() != 0:
+        raise NoGround("the container ground needs root")
+    missing = [tool for tool in ("systemd-nspawn", "nsenter") if shutil.which(tool) is None]
+    if missing:
+        raise NoGround(f"{missing[0]} is not installed")
+    tarball = image()
+    machines = cache_directory() / "machines"
+    sweep(machines)
+    with Machine(machines) as machine:
+        unpack(tarball, machine.root)
+        install(machine.root)
+        machine.boot()
+        state = machine.run(["systemctl", "is-system-running"], check=False).stdout.strip()
+        if state != "running":
+            failed = machine.run(["systemctl", "--failed", "--no-legend"]).stdout
+            raise AssertionError(f"the machine is {state}: {failed}")
+        yield machine
+
+
+def install(root: Path) -> None:
+    """Joblet from this checkout into an unpacked root that is not running."""
+    _checked([CHECKOUT / "packaging/install"], DESTDIR=str(root))
+    (root / "etc/joblet/joblet.toml").write_text(SETTINGS)
+    (root / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n")
+    _checked(["systemctl", f"--root={root}", "enable", *UNITS])
+    _checked(["chroot", root, "sh", "-c", PREPARE])
+
+
+def _checked(command: Sequence[Path | str], **env: str) -> None:
+    done = subprocess.run(
+        command, env={"PATH": COMMAND_PATH, **env}, capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        raise AssertionError(f"{command} ended with {done.returncode}\n{done.stdout}{done.stderr}")
+
+
+def main() -> int:
+    """A machine by hand."""
+    parser = argparse.ArgumentParser(prog="python -m tests.container.ground")
+    parser.add_argument("--copy", action="append", default=[], metavar="HOST:INSIDE")
+    parser.add_argument("--fetch", action="append", default=[], metavar="INSIDE:HOST")
+    parser.add_argument("command", nargs="*", default=["bash", "-l"])
+    options = parser.parse_args()
+    with ground() as machine:
+        for pair in options.copy:
+            source, _, target = pair.partition(":")
+            _copy(Path(source), machine.path(target))
+        process = machine.popen(options.command, stdin=sys.stdin, stdout=None, stderr=None)
+        status = process.wait()
+        for pair in options.fetch:
+            source, _, target = pair.partition(":")
+            if machine.path(source).exists():
+                _copy(machine.path(source), Path(target))
+    return status
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    else:
+        shutil.copy2(source, target)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""Our units as the systemd of the container sees them: accepted silently, started, hardened."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.container.machine import Machine
+
+UNITS = (
+    "jobletd.service",
+    "jobletd.socket",
+    "joblet-init.service",
+    "joblet-init.socket",
+    "joblet-supervisors.service",
+    "joblet.slice",
+    "joblet-jobs.slice",
+)
+
+
+def properties(machine: Machine, unit: str, *names: str) -> dict[str, str]:
+    shown = machine.run(["systemctl", "show", unit, f"--property={','.join(names)}"]).stdout
+    return dict(line.split("=", 1) for line in shown.splitlines())
+
+
+def test_systemd_has_nothing_to_say_about_our_units(machine: Machine) -> None:
+    said = machine.run(["systemd-analyze", "verify", "--man=no", *UNITS])
+    assert (said.stdout, said.stderr) == ("", "")
+
+
+@pytest.mark.parametrize("unit", ["jobletd.service", "joblet-init.service"])
+def test_exposure_is_on_record(machine: Machine, figures: list[str], unit: str) -> None:
+    said = machine.run(["systemd-analyze", "security", "--no-pager", unit]).stdout
+    overall = next(line for line in said.splitlines() if "Overall exposure" in line)
+    figures.append(overall.strip("→ "))
+
+
+def test_exposure_of_the_daemon_is_low(machine: Machine) -> None:
+    machine.run(["systemd-analyze", "security", "--threshold=22", "--no-pager", "jobletd.service"])
+
+
+@pytest.mark.parametrize(
+    ("unit", "listen"),
+    [
+        ("jobletd.socket", "/run/joblet/poke.sock (Datagram)"),
+        ("joblet-init.socket", "/run/joblet/init.sock (SequentialPacket)"),
+    ],
+)
+def test_socket_is_open_from_the_boot_on(machine: Machine, unit: str, listen: str) -> None:
+    seen = properties(machine, unit, "ActiveState", "Listen")
+    assert seen == {"ActiveState": "active", "Listen": listen}
+
+
+def test_supervisors_have_a_delegated_cgroup_without_limits(machine: Machine) -> None:
+    seen = properties(
+        machine,
+        "joblet-supervisors.service",
+        "ActiveState",
+        "SubState",
+        "Delegate",
+        "TasksMax",
+        "OOMPolicy",
+    )
+    assert seen == {
+        "ActiveState": "active",
+        "SubState": "exited",
+        "Delegate": "yes",
+        "TasksMax": "infinity",
+        "OOMPolicy": "continue",
+    }
+
+
+def test_supervisors_cannot_be_stopped_by_hand(machine: Machine) -> None:
+    refused = machine.run(["systemctl", "stop", "joblet-supervisors.service"], check=False)
+    assert refused.returncode != 0
+    assert "Operation refused" in refused.stderr

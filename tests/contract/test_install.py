@@ -1,0 +1,60 @@
+"""packaging/install into an empty root: what it keeps, what it replaces, what it adapts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PACKAGES = "usr/lib/python3/dist-packages"
+
+
+def install(root: Path, **settings: str) -> None:
+    subprocess.run(
+        [CHECKOUT / "packaging/install"],
+        env=os.environ | {"DESTDIR": str(root), **settings},
+        check=True,
+    )
+
+
+def test_second_install_keeps_what_a_person_has_set(tmp_path: Path) -> None:
+    install(tmp_path)
+    settings = tmp_path / "etc/joblet/joblet.toml"
+    settings.write_text("[jobs]\nmax_running = 3\n")
+    install(tmp_path)
+    assert settings.read_text() == "[jobs]\nmax_running = 3\n"
+
+
+def test_second_install_removes_modules_that_are_gone(tmp_path: Path) -> None:
+    install(tmp_path)
+    stale = tmp_path / PACKAGES / "joblet/stale.py"
+    stale.write_text("")
+    install(tmp_path)
+    assert not stale.exists()
+
+
+def test_install_leaves_out_caches_and_tests(tmp_path: Path) -> None:
+    install(tmp_path)
+    kinds = {path.suffix for path in (tmp_path / PACKAGES).rglob("*") if path.is_file()}
+    assert kinds <= {".py", ".sql"}
+
+
+@pytest.mark.parametrize(
+    "launcher",
+    ["usr/libexec/joblet/joblet-init", "usr/libexec/joblet/jobletd", "usr/bin/jobletctl"],
+)
+def test_launcher_finds_the_packages_where_they_were_put(tmp_path: Path, launcher: str) -> None:
+    install(tmp_path, PYTHON_DIR="/opt/python")
+    assert 'sys.path.append("/opt/python")' in (tmp_path / launcher).read_text()
+
+
+def test_example_settings_are_the_defaults(tmp_path: Path) -> None:
+    from joblet.config import Config, load
+
+    example = (CHECKOUT / "packaging/etc/joblet.toml").read_text()
+    live = tmp_path / "joblet.toml"
+    live.write_text("\n".join(line.removeprefix("#") for line in example.splitlines()[2:]))
+    assert load(str(live)) == Config()
