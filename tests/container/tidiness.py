@@ -62,7 +62,7 @@ def complaints(entries: Sequence[dict[str, Any]], allowed: Sequence[str]) -> lis
 def leftovers(machine: Machine, before: Before) -> list[str]:
     """What the test's jobs left: scopes, supervisors, run files, mounts, network namespaces."""
     found = [f"scope: {line}" for line in _scopes(machine)]
-    supervisors = machine.cgroup / "system.slice/joblet-supervisors.service"
+    supervisors = machine.cgroup / "joblet.slice/joblet-supervisors.service"
     found += [f"supervisor: {pid} {_comm(pid)}" for pid in _processes(supervisors)]
     found += [f"run file: {path.name}" for path in machine.path("/run/joblet/jobs").iterdir()]
     if machine.leader == before.leader:
