@@ -1,0 +1,1 @@
+"""The seam around the D-Bus library: connection, contract, exported objects. No decisions."""
