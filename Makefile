@@ -1,0 +1,27 @@
+# Each target is one line; the work is in tests/ and packaging/.
+PYTHON = .venv/bin/python
+GROUND = $(PYTHON) -m tests.container.ground
+RESULTS = /var/tmp/joblet-bench
+
+.PHONY: provision test lint bench shell install clean
+
+provision:  ## Debian packages and .venv, for everything below
+	tests/provision
+
+test: provision  ## every tier; a skip is a failure; needs root
+	JOBLET_TESTS_STRICT=1 $(PYTHON) -m pytest
+
+lint: provision  ## ruff and mypy
+	$(PYTHON) -m pytest -q tests/contract/test_lint.py
+
+bench: provision  ## the bars, measured in the container ground; table and JSON in build/bench; needs root
+	$(GROUND) --copy tests/bench:/usr/local/lib/joblet-bench --fetch $(RESULTS):build/bench -- python3 /usr/local/lib/joblet-bench/run.py --output $(RESULTS)
+
+shell: provision  ## a machine of the container ground, with a shell in it; needs root
+	$(GROUND)
+
+install:  ## Joblet onto this machine, from this checkout; needs root
+	packaging/install
+
+clean:  ## caches and build results of this checkout
+	rm -rf build dist .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
