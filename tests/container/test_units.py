@@ -73,3 +73,25 @@ def test_supervisors_cannot_be_stopped_by_hand(machine: Machine) -> None:
     refused = machine.run(["systemctl", "stop", "joblet-supervisors.service"], check=False)
     assert refused.returncode != 0
     assert "Operation refused" in refused.stderr
+
+
+def status_of(machine: Machine, unit: str) -> dict[str, str]:
+    """/proc/PID/status of a unit's main process."""
+    pid = properties(machine, unit, "MainPID")["MainPID"]
+    lines = machine.read_file(f"/proc/{pid}/status").splitlines()
+    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def test_helper_is_warm_before_the_first_job(machine: Machine) -> None:
+    assert properties(machine, "joblet-init.service", "SubState") == {"SubState": "running"}
+
+
+def test_helper_passes_no_filter_on_to_jobs(machine: Machine) -> None:
+    status = status_of(machine, "joblet-init.service")
+    assert (status["Seccomp"], status["NoNewPrivs"]) == ("0", "1")
+
+
+def test_helper_shares_the_mounts_of_the_host(machine: Machine) -> None:
+    pid = properties(machine, "joblet-init.service", "MainPID")["MainPID"]
+    seen = machine.run(["stat", "-L", "-c", "%i", "/proc/1/ns/mnt", f"/proc/{pid}/ns/mnt"]).stdout
+    assert len(set(seen.split())) == 1
