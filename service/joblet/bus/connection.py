@@ -188,6 +188,8 @@ class Connection:
         self, path: str, interface: str, member: str, signature: str, body: Sequence[Any]
     ) -> None:
         """Send a signal to whom it may concern; never dropped while the connection lives."""
+        if self._watch.done():
+            return
         self._outbox.put(
             Message(
                 message_type=MessageType.SIGNAL,
@@ -201,6 +203,8 @@ class Connection:
 
     def emit_changed(self, path: str, interface: str, changed: Mapping[str, Typed]) -> None:
         """PropertiesChanged; merged with one of the same object that still waits."""
+        if self._watch.done():
+            return
         values = {name: pack_variant(value, []) for name, value in changed.items()}
         key = (path, interface)
         waiting = self._outbox.waiting(key)
@@ -349,4 +353,13 @@ def _remote_error(reply: Message, destination: str) -> JobletError:
     return RemoteError(reply.error_name, text or reply.error_name)
 
 
-__all__ = ["PROPERTIES", "Connection", "MatchRule", "Signal", "Typed"]
+__all__ = [
+    "BUS_INTERFACE",
+    "BUS_NAME",
+    "BUS_PATH",
+    "PROPERTIES",
+    "Connection",
+    "MatchRule",
+    "Signal",
+    "Typed",
+]

@@ -1,0 +1,188 @@
+"""Who is calling, and whether polkit lets them.
+
+uid 0 passes without a question, as polkit itself would have it. Everyone else is asked for by
+unique bus name, never by process, since a process id may be another one's by the time polkit
+looks. Any error, silence until the deadline or a caller that has gone is a no.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+from collections import OrderedDict
+from enum import StrEnum
+
+from joblet.bus.connection import BUS_INTERFACE, BUS_NAME, BUS_PATH, Connection, Typed
+from joblet.bus.export import Call
+from joblet.errors import JobletError, NotAllowed, RemoteError, Unreachable
+from joblet.model.job import Job
+
+_POLKIT = "org.freedesktop.PolicyKit1"
+_POLKIT_PATH = "/org/freedesktop/PolicyKit1/Authority"
+_POLKIT_INTERFACE = "org.freedesktop.PolicyKit1.Authority"
+_ALLOW_INTERACTION = 1
+
+# polkit answers in 2 to 9 ms; it may have to be started by the bus first.
+POLKIT_DEADLINE_S = 10.0
+# Below the 120 s that clients grant a call in which a person types a password.
+INTERACTIVE_DEADLINE_S = 110.0
+_CANCEL_DEADLINE_S = 2.0
+_BUS_DEADLINE_S = 10.0
+# A cached name costs some 200 bytes; names are never used twice on one bus.
+_UIDS_MAX = 4096
+
+logger = logging.getLogger(__name__)
+
+
+class Action(StrEnum):
+    """The polkit actions of dbus/org.joblet1.policy."""
+
+    RUN_JOB = "org.joblet1.run-job"
+    MANAGE_OWN = "org.joblet1.manage-own"
+    MANAGE_ALL = "org.joblet1.manage-all"
+    ADMIN = "org.joblet1.admin"
+
+
+_MEANING = {
+    Action.RUN_JOB: "run jobs",
+    Action.MANAGE_OWN: "change one's own jobs",
+    Action.MANAGE_ALL: "read or change the jobs of others",
+    Action.ADMIN: "administer Joblet",
+}
+_HINTS = {
+    Action.RUN_JOB: "members of group 'joblet' may; ask an administrator",
+    Action.MANAGE_OWN: "ask an administrator",
+    Action.MANAGE_ALL: "only their owner, root and administrators may",
+    Action.ADMIN: "only root and administrators may",
+}
+
+
+class Authority:
+    """Answers for one connection; it lives as long."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        deadline_s: float = POLKIT_DEADLINE_S,
+        interactive_deadline_s: float = INTERACTIVE_DEADLINE_S,
+    ) -> None:
+        self._connection = connection
+        self._deadline_s = deadline_s
+        self._interactive_deadline_s = interactive_deadline_s
+        self._uids: OrderedDict[str, int] = OrderedDict()
+        self._checks = itertools.count(1)
+
+    async def uid(self, call: Call) -> int:
+        """The uid of a caller. Raises NotAllowed when it cannot be known."""
+        uid = self._uids.get(call.sender)
+        if uid is not None:
+            self._uids.move_to_end(call.sender)
+            return uid
+        try:
+            [credentials], fds = await self._connection.call(
+                BUS_NAME,
+                BUS_PATH,
+                BUS_INTERFACE,
+                "GetConnectionCredentials",
+                "s",
+                [call.sender],
+                deadline_s=_BUS_DEADLINE_S,
+            )
+        except JobletError as err:
+            raise NotAllowed("call", f"the bus does not say who {call.sender} is: {err}") from err
+        # Newer daemons add a pidfd to the credentials.
+        for fd in fds:
+            os.close(fd)
+        uid = credentials.get("UnixUserID")
+        if not isinstance(uid, int):
+            raise NotAllowed("call", f"the bus does not know the user of {call.sender}")
+        self._uids[call.sender] = uid
+        if len(self._uids) > _UIDS_MAX:
+            self._uids.popitem(last=False)
+        return uid
+
+    async def require(self, action: Action, call: Call) -> int:
+        """The uid of a caller who may do this. Raises NotAllowed."""
+        uid = await self.uid(call)
+        if uid != 0:
+            why_not = await self._ask(action, call, interactive=call.interactive)
+            if why_not:
+                raise NotAllowed(_MEANING[action], why_not)
+        return uid
+
+    async def require_change(self, job: Job, call: Call) -> None:
+        """Stop, cancel or delete this job. Raises NotAllowed."""
+        own = job.owner_uid == await self.uid(call)
+        await self.require(Action.MANAGE_OWN if own else Action.MANAGE_ALL, call)
+
+    async def sees_all(self, call: Call) -> bool:
+        """True for those who may read the specs and logs of others; nobody is prompted."""
+        if await self.uid(call) == 0:
+            return True
+        return not await self._ask(Action.MANAGE_ALL, call, interactive=False)
+
+    async def sees(self, job: Job, call: Call) -> bool:
+        """True for those who may read this job's spec and log; nobody is prompted."""
+        return job.owner_uid == await self.uid(call) or await self.sees_all(call)
+
+    async def require_sight(self, job: Job, call: Call) -> None:
+        """Read this job's log. Raises NotAllowed."""
+        if not await self.sees(job, call):
+            raise NotAllowed("read the log of another user's job", _HINTS[Action.MANAGE_ALL])
+
+    async def _ask(self, action: Action, call: Call, *, interactive: bool) -> str:
+        """ "" for yes, otherwise why not."""
+        # An id lets us take the question back; without a person there is nothing to take back.
+        cancellation = f"joblet-{next(self._checks)}" if interactive else ""
+        deadline_s = self._interactive_deadline_s if interactive else self._deadline_s
+        try:
+            [answer], _ = await self._connection.call(
+                _POLKIT,
+                _POLKIT_PATH,
+                _POLKIT_INTERFACE,
+                "CheckAuthorization",
+                "(sa{sv})sa{ss}us",
+                [
+                    ("system-bus-name", {"name": Typed("s", call.sender)}),
+                    action.value,
+                    {},
+                    _ALLOW_INTERACTION if interactive else 0,
+                    cancellation,
+                ],
+                deadline_s=deadline_s,
+            )
+        except Unreachable as err:
+            logger.warning("%s refused to %s: %s", action, call.sender, err)
+            return "polkit, which decides it, is not running; only root may now"
+        except RemoteError as err:
+            logger.warning("%s refused to %s: %s", action, call.sender, err)
+            await self._take_back(cancellation)
+            return f"polkit, which decides it, gave no answer ({err})"
+        except asyncio.CancelledError:
+            await self._take_back(cancellation)
+            raise
+        allowed, challenge, _details = answer
+        if allowed is True:
+            return ""
+        if challenge and not interactive:
+            return f"it needs authentication, which this call does not allow; {_HINTS[action]}"
+        return _HINTS[action]
+
+    async def _take_back(self, cancellation: str) -> None:
+        """Close the prompt of a question that nobody waits for any more."""
+        if not cancellation:
+            return
+        with contextlib.suppress(RemoteError, Unreachable):
+            await self._connection.call(
+                _POLKIT,
+                _POLKIT_PATH,
+                _POLKIT_INTERFACE,
+                "CancelCheckAuthorization",
+                "s",
+                [cancellation],
+                deadline_s=_CANCEL_DEADLINE_S,
+            )

@@ -1,0 +1,303 @@
+"""Job specs and statuses between a{sv} and the model.
+
+Everything that can be said of a spec without knowing the host is said here, naming the field; what
+depends on the host is core's. A status has a public half and one for those who may see the spec.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from joblet.api import options
+from joblet.api.options import Key, flag, number, text, texts
+from joblet.bus.values import Typed
+from joblet.errors import InvalidSpec
+from joblet.model.ids import check_name, object_path, scope_name
+from joblet.model.job import Job, JobSpec, JobState
+
+_SECOND = 1_000_000
+_DAY = 86_400 * _SECOND
+TIMEOUT_MAX_USEC = 365 * _DAY
+GRACE_MAX_USEC = 3600 * _SECOND
+SCHEDULE_MAX_USEC = 3653 * _DAY
+
+COMMAND_MAX_BYTES = 4096
+# MAX_ARG_STRLEN of the kernel, its NUL included: what execve(2) takes as one string.
+STRING_MAX_BYTES = 131_072
+ARGS_MAX = 65_536
+# Far below the quarter of the stack limit (8 MiB by default) that execve(2) grants in all.
+EXEC_MAX_BYTES = 1 << 20
+_POINTER_BYTES = 8
+
+CPU_MAX_PERCENT = 100 * 65_536
+MEMORY_MIN_BYTES = 1 << 20
+# The store and the manager count in signed 64 bits.
+MEMORY_MAX_BYTES = (1 << 63) - 1
+# PID_MAX_LIMIT of the kernel.
+TASKS_MAX = 1 << 22
+
+PAGE_DEFAULT = 100
+PAGE_MAX = 1000
+
+_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_RESERVED = "JOBLET_"
+_CURSOR = re.compile(r"[1-9][0-9]{0,17}")
+
+
+def decode_spec(given: Mapping[str, Typed], *, now_usec: int) -> JobSpec:
+    """The spec of Manager.RunJob. Raises InvalidSpec."""
+    values = options.read(given, _SPEC, _LATER)
+    if "command" not in values:
+        raise InvalidSpec("command", "is required")
+    start_at = values.get("start_at_usec")
+    if isinstance(start_at, int) and start_at > now_usec + SCHEDULE_MAX_USEC:
+        raise InvalidSpec("start_at_usec", "is more than 10 years ahead")
+    spec = JobSpec(**values)  # type: ignore[arg-type]
+    _check_exec_size(spec)
+    return spec
+
+
+@dataclass(frozen=True, slots=True)
+class ListRequest:
+    """The options of Manager.ListJobs; before_seq is the cursor."""
+
+    states: frozenset[JobState]
+    mine: bool
+    limit: int
+    before_seq: int | None
+
+
+def decode_list(given: Mapping[str, Typed]) -> ListRequest:
+    """The options of Manager.ListJobs. Raises InvalidSpec."""
+    values = options.read(given, _LIST)
+    return ListRequest(**{**_LIST_DEFAULTS, **values})  # type: ignore[arg-type]
+
+
+def decode_delete_all(given: Mapping[str, Typed]) -> bool:
+    """The option `all` of Manager.DeleteAllJobs. Raises InvalidSpec."""
+    return bool(options.read(given, {"all": Key("b", flag)}).get("all", False))
+
+
+def decode_none(given: Mapping[str, Typed]) -> None:
+    """Options of a method that has none yet. Raises InvalidSpec."""
+    options.read(given, {})
+
+
+def encode_cursor(job: Job) -> str:
+    """The cursor of the page that follows this job."""
+    return str(job.seq)
+
+
+def status(job: Job, *, private: bool) -> dict[str, Typed]:
+    """What Manager.GetJob gives."""
+    return {
+        key.name: Typed(key.signature, value)
+        for key in (_ALL if private else _PUBLIC)
+        if (value := key.read(job)) is not None
+    }
+
+
+def encode_list(jobs: Iterable[tuple[Job, bool]]) -> bytes:
+    """The same statuses as one JSON array; with each job, whether its private half is wanted."""
+    rows = [
+        {
+            key.name: value
+            for key in (_ALL if private else _PUBLIC)
+            if (value := key.read(job)) is not None
+        }
+        for job, private in jobs
+    ]
+    return json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def status_size(job: Job, *, private: bool) -> int:
+    """About how many bytes a status takes in a message."""
+    if not private:
+        return _STATUS_BYTES
+    return _STATUS_BYTES + _exec_size(job.spec)
+
+
+_STATUS_BYTES = 1024
+
+
+def _command(name: str, value: object) -> str:
+    command = text(name, value)
+    size = len(command.encode())
+    if not 1 <= size <= COMMAND_MAX_BYTES:
+        raise InvalidSpec(name, f"use 1 to {COMMAND_MAX_BYTES} bytes, not {size}")
+    return command
+
+
+def _args(name: str, value: object) -> tuple[str, ...]:
+    args = texts(name, value)
+    if len(args) > ARGS_MAX:
+        raise InvalidSpec(name, f"use at most {ARGS_MAX} arguments, not {len(args)}")
+    for index, arg in enumerate(args):
+        if len(arg.encode()) >= STRING_MAX_BYTES:
+            _check_string(f"{name}[{index}]", len(arg.encode()))
+    return args
+
+
+def _environment(name: str, value: object) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise InvalidSpec(name, "expected a dictionary of strings")
+    for variable, content in value.items():
+        if not isinstance(variable, str) or _ENVIRONMENT_NAME.fullmatch(variable) is None:
+            raise InvalidSpec(
+                name, "names of variables are letters, digits and '_', no digit in front"
+            )
+        where = f"{name}[{variable[:64]}]"
+        if variable.startswith(_RESERVED):
+            raise InvalidSpec(where, f"names that begin with {_RESERVED} are reserved")
+        _check_string(where, len(variable) + 1 + len(text(where, content).encode()))
+    return value
+
+
+def _check_string(where: str, size: int) -> None:
+    if size >= STRING_MAX_BYTES:
+        raise InvalidSpec(where, f"use at most {STRING_MAX_BYTES - 1} bytes, not {size}")
+
+
+def _check_exec_size(spec: JobSpec) -> None:
+    size = _exec_size(spec)
+    if size > EXEC_MAX_BYTES:
+        raise InvalidSpec(
+            "args", f"with the environment they take {size} bytes, at most {EXEC_MAX_BYTES} fit"
+        )
+
+
+def _exec_size(spec: JobSpec) -> int:
+    """Bytes that execve(2) needs for all strings and the pointers to them."""
+    size = len(spec.command.encode()) + 1 + _POINTER_BYTES
+    for arg in spec.args:
+        size += len(arg.encode()) + 1 + _POINTER_BYTES
+    for name, content in spec.environment.items():
+        size += len(name) + len(content.encode()) + 2 + _POINTER_BYTES
+    return size
+
+
+def _name(name: str, value: object) -> str:
+    given = text(name, value)
+    return check_name(given) if given else ""
+
+
+def _network(name: str, value: object) -> str:
+    if text(name, value) != "none":
+        raise InvalidSpec(name, "only 'none' is available yet")
+    return "none"
+
+
+def _states(name: str, value: object) -> frozenset[JobState]:
+    words = texts(name, value)
+    try:
+        return frozenset(JobState(word) for word in words)
+    except ValueError as err:
+        known = ", ".join(JobState)
+        raise InvalidSpec(name, f"states are {known}") from err
+
+
+def _cursor(name: str, value: object) -> int | None:
+    cursor = text(name, value)
+    if not cursor:
+        return None
+    if _CURSOR.fullmatch(cursor) is None:
+        raise InvalidSpec(name, "use what `next` of the page before said")
+    return int(cursor)
+
+
+_SPEC = {
+    "command": Key("s", _command),
+    "args": Key("as", _args),
+    "name": Key("s", _name),
+    "environment": Key("a{ss}", _environment),
+    "timeout_usec": Key("t", number(0, TIMEOUT_MAX_USEC)),
+    "stop_grace_usec": Key("t", number(0, GRACE_MAX_USEC)),
+    "start_at_usec": Key("t", number(0, (1 << 64) - 1)),
+    "max_cpu": Key("u", number(1, CPU_MAX_PERCENT, zero=True)),
+    "max_memory": Key("t", number(MEMORY_MIN_BYTES, MEMORY_MAX_BYTES, zero=True)),
+    "max_tasks": Key("t", number(1, TASKS_MAX, zero=True)),
+    "network": Key("s", _network),
+    "init": Key("b", flag),
+}
+_LATER = {
+    "runtime": "runtimes are not available yet",
+    "gpu": "GPUs are not available yet",
+    "volumes": "volumes are not available yet",
+    "uploads": "uploads are not available yet",
+    "secrets": "secret variables are not available yet",
+    "workflow": "workflows are not available yet",
+    "user": "choosing the user inside a job is not available yet",
+    "tty": "terminals are not available yet",
+    "cpus": "pinning to CPUs is not available yet",
+    "max_io": "limits of IO are not available yet",
+}
+_LIST = {
+    "states": Key("as", _states),
+    "mine": Key("b", flag),
+    "limit": Key("u", number(1, PAGE_MAX)),
+    "cursor": Key("s", _cursor),
+}
+_LIST_DEFAULTS: dict[str, object] = {
+    "states": frozenset(),
+    "mine": False,
+    "limit": PAGE_DEFAULT,
+    "cursor": None,
+}
+
+
+class _StatusKey(NamedTuple):
+    """One key of a status; `read` gives None where the value is not known (yet)."""
+
+    name: str
+    signature: str
+    read: Callable[[Job], object]
+
+
+def _sendable(sentence: str) -> str | None:
+    """A detail may quote a path of the host: no message carries a NUL or half a character."""
+    return sentence.replace("\0", "").encode("utf-8", "backslashreplace").decode() or None
+
+
+def _once_ended(job: Job, value: int) -> int | None:
+    return value if job.state.terminal else None
+
+
+_PUBLIC = (
+    _StatusKey("id", "s", lambda job: job.id),
+    _StatusKey("path", "o", lambda job: object_path(job.id)),
+    _StatusKey("name", "s", lambda job: job.spec.name),
+    _StatusKey("state", "s", lambda job: job.state.value),
+    _StatusKey("owner_uid", "u", lambda job: job.owner_uid),
+    _StatusKey("unit", "s", lambda job: scope_name(job.id)),
+    _StatusKey("submitted_usec", "t", lambda job: job.submitted_usec),
+    _StatusKey("due_usec", "t", lambda job: job.due_usec),
+    _StatusKey("started_usec", "t", lambda job: job.started_usec),
+    _StatusKey("finished_usec", "t", lambda job: job.finished_usec),
+    _StatusKey("queue_usec", "t", lambda job: job.queue_usec),
+    _StatusKey("reason", "s", lambda job: job.reason.value if job.reason else None),
+    _StatusKey("exit_code", "i", lambda job: job.exit_code),
+    _StatusKey("detail", "s", lambda job: _sendable(job.detail)),
+    _StatusKey("cpu_usec", "t", lambda job: job.accounting.cpu_usec),
+    _StatusKey("memory_peak_bytes", "t", lambda job: job.accounting.memory_peak_bytes),
+    _StatusKey("io_read_bytes", "t", lambda job: job.accounting.io_read_bytes),
+    _StatusKey("io_write_bytes", "t", lambda job: job.accounting.io_write_bytes),
+    _StatusKey("log_bytes", "t", lambda job: _once_ended(job, job.log_bytes)),
+    _StatusKey("log_dropped_bytes", "t", lambda job: _once_ended(job, job.log_dropped_bytes)),
+)
+_ALL = (
+    *_PUBLIC,
+    _StatusKey("command", "s", lambda job: job.spec.command),
+    _StatusKey("args", "as", lambda job: list(job.spec.args)),
+    _StatusKey("environment", "a{ss}", lambda job: dict(job.spec.environment)),
+    _StatusKey("timeout_usec", "t", lambda job: job.spec.timeout_usec),
+    _StatusKey("stop_grace_usec", "t", lambda job: job.spec.stop_grace_usec),
+    _StatusKey("max_cpu", "u", lambda job: job.spec.max_cpu),
+    _StatusKey("max_memory", "t", lambda job: job.spec.max_memory),
+    _StatusKey("max_tasks", "t", lambda job: job.spec.max_tasks),
+    _StatusKey("network", "s", lambda job: job.spec.network),
+    _StatusKey("init", "b", lambda job: job.spec.init),
+)
