@@ -83,12 +83,13 @@ def parse(data: dict[str, Any], origin: str) -> Config:
 def _section(kind: type[Any], name: str, data: object, origin: str) -> Any:
     if not isinstance(data, dict):
         raise ConfigError(f"{origin}: {name} must be a section, written [{name}]")
-    known = {f.name: f for f in fields(kind)}
+    defaults = kind()
+    known = {f.name for f in fields(kind)}
     for key, value in data.items():
         full = f"{name}.{key}"
         if key not in known:
             raise ConfigError(f"{origin}: unknown key {full}")
-        wanted = type(known[key].default)
+        wanted = type(getattr(defaults, key))
         # bool is an int to Python, not to a reader of the file
         if type(value) is not wanted:
             raise ConfigError(f"{origin}: {full} must be a {wanted.__name__}")

@@ -5,7 +5,7 @@ tests/fakes implements the same Protocols, so a fake that drifts fails mypy.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,6 +41,9 @@ class JobStore(Protocol):
 
     async def page(self, wanted: JobFilter, *, before_seq: int | None, limit: int) -> list[Job]:
         """Up to `limit` jobs, newest first, with seq below before_seq."""
+
+    async def existing(self, job_ids: Sequence[str]) -> set[str]:
+        """Which of these ids have a row."""
 
     async def unfinished(self) -> list[Job]:
         """All jobs not in a terminal state, oldest first."""
@@ -81,7 +84,10 @@ class JobFiles(Protocol):
         """Sizes of the log; all zero and sealed when there is no log."""
 
     def seal(self, job_id: str) -> None:
-        """Mark the log as complete (for a job that never had a supervisor). Idempotent."""
+        """Mark the log as complete, for a job that had no supervisor to do it.
+
+        Idempotent; a job without files needs none.
+        """
 
     def remove(self, job_id: str) -> None:
         """Remove log and work directory. Idempotent."""
@@ -90,39 +96,62 @@ class JobFiles(Protocol):
         """Ids that have files."""
 
 
-ExitHandler = Callable[[str], Awaitable[None]]
-
-
 class JobHost(Protocol):
     """Processes and scopes of jobs on this host."""
 
-    async def launch(self, job: Job, files: tuple[int, int, int]) -> Launched:
-        """Start a job and wait until its program runs. Closes the descriptors in any case.
+    async def launch(
+        self, job: Job, files: tuple[int, int, int], cleared: Awaitable[None]
+    ) -> Launched | None:
+        """Start a job and wait until its program runs; closes the descriptors in any case.
 
-        Raises SetupFailed when the job's own set-up failed (its supervisor recorded it, `ended`
-        has it), HostFailure when nothing was started and it may be tried again.
+        Everything is prepared meanwhile, but nothing runs before `cleared` is done; its failure
+        is raised as it is.
+
+        None: it ended before, and its exit record says how. Raises HostFailure when the host
+        refused, ConnectionError when joblet-init went away; in both cases nothing has run and
+        nothing runs any more.
         """
+
+    def exited(self, job_id: str) -> None:
+        """The job's supervisor says that it has an exit record."""
 
     def ended(self, job_id: str) -> Ended | None:
         """The exit record of a job, or None while it has none."""
+
+    def run(self, job_id: str) -> RunFact | None:
+        """What this boot knows of one job."""
 
     def runs(self) -> list[RunFact]:
         """Every job that this boot knows of."""
 
     async def scopes(self) -> list[ScopeFact]:
-        """Every loaded scope of ours."""
+        """Every loaded scope of ours. Raises HostFailure."""
 
     async def stop(self, job: Job) -> None:
         """Ask a running job to end; kills at once when nothing in it catches SIGTERM.
 
         Returns when the request was delivered, not when the job ended. Nothing to stop is fine.
+        Raises HostFailure.
         """
 
-    async def clear(self, job_id: str, *, shard: int | None, suspicious: bool) -> None:
-        """Remove what the boot keeps of an ended job; suspicious: its scope may have failed."""
+    async def clear(self, job: Job, *, suspicious: bool) -> None:
+        """Remove what the boot keeps of an ended job; suspicious: its scope may have failed.
+
+        Idempotent. Raises HostFailure.
+        """
+
+    async def sweep(self, job_id: str) -> None:
+        """End and remove what is left of a job that no row knows. Idempotent."""
 
     async def shutting_down(self) -> bool:
-        """True when the host is going down."""
+        """True when the host is going down. Raises HostFailure."""
 
     def boot_id(self) -> str:
         """The id of this boot."""
+
+
+class Clock(Protocol):
+    """Time, so that tests can turn it."""
+
+    def now_usec(self) -> int:
+        """Microseconds since the epoch."""

@@ -125,7 +125,7 @@ def environment(job: Job) -> dict[str, str]:
     }
 
 
-def init_plan(job: Job, layout: Layout, who: JobIdentity) -> list[Step]:
+def init_plan(job: Job, layout: Layout, who: JobIdentity, work_parent: str) -> list[Step]:
     """The steps from the fork to the user's program."""
     return [
         step("namespaces", _NAMESPACES),
@@ -133,7 +133,7 @@ def init_plan(job: Job, layout: Layout, who: JobIdentity) -> list[Step]:
         step("loopback"),
         *_root_steps(layout),
         *_etc_steps(layout, _hostname(job), who),
-        step("work", "work", _RW),
+        step("work", f"{work_parent}/{job.id}", "work", _RW),
         step("tmpfs", "tmp", _RW, f"size={_TMP_SIZE},nr_inodes=65536,mode=1777"),
         *_dev_steps(),
         *_proc_steps(),

@@ -73,11 +73,14 @@ class RunDirectory:
             log.exception("%s: exit record", job_id)
             return None
 
-    def fact(self, job_id: str) -> RunFact:
-        """Everything there is about one job."""
+    def fact(self, job_id: str) -> RunFact | None:
+        """Everything there is about one job; None if it has no directory."""
+        if not os.path.isdir(f"{self._path}/{job_id}"):
+            return None
         record = self.run_record(job_id)
         return RunFact(
             job_id=job_id,
+            supervisor_known=record is not None,
             supervisor_alive=record is not None and processes.is_alive(record.supervisor),
             started_usec=None if record is None else _usec(record.started_ns),
             ended=self.ended(job_id),

@@ -86,9 +86,15 @@ def bind(setup: Setup, source: bytes, path: bytes, attributes: int) -> None:
     os.close(tree)
 
 
-def work(setup: Setup, path: bytes, attributes: int) -> None:
-    """The job's work directory, from the descriptor that jobletd opened."""
-    tree = sys.open_tree(setup.work_fd, b"", sys.OPEN_TREE_CLONE | sys.AT_EMPTY_PATH)
+def work(setup: Setup, source: bytes, path: bytes, attributes: int) -> None:
+    """The job's work directory, which must be the one that jobletd opened and sent along.
+
+    A mount can only be cloned inside its own mount namespace, and the descriptor comes from
+    another one; so it is found again by path and compared.
+    """
+    tree = sys.open_tree(-100, source, sys.OPEN_TREE_CLONE | sys.AT_SYMLINK_NOFOLLOW)
+    if not os.path.samestat(os.fstat(tree), os.fstat(setup.work_fd)):
+        raise PermissionError(1, "not the directory that jobletd opened", os.fsdecode(source))
     sys.mount_setattr(tree, attributes, recursive=False, path=path)
     os.mkdir(path, 0o755, dir_fd=setup.root_fd)
     _attach(setup, tree, path)

@@ -31,7 +31,7 @@ STEPS: dict[bytes, str] = {
     b"symlink": "bb",  # target, path
     b"file": "bwb",  # path, mode, content
     b"bind": "bbw",  # source on the host, path, mount flags
-    b"work": "bw",  # path, mount flags; the source is the descriptor that came along
+    b"work": "bbw",  # source on the host, path, mount flags
     b"tmpfs": "bwb",  # path, mount flags, options
     b"proc": "b",  # path
     b"device": "bww",  # path, major, minor

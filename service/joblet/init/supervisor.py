@@ -209,7 +209,9 @@ class Supervisor:
             self._pump()
             self._finish()
         failpoints.hit("supervisor.before-seal")
-        self._log.seal()
+        if not self._record.gate_closed:
+            # else the job may be launched again, with this log
+            self._log.seal()
         os.close(self._held.anchor)
         if self._anchor_fd >= 0:
             self._reap_anchor()
@@ -293,6 +295,9 @@ class Supervisor:
             self._cgroup = procfs.cgroup_directory(self._run.anchor.pid)
             self._write_run_record()
             self._answer(spawn.Started(self._job_id, self._executing_ns), [])
+            if self._connection is None:
+                # jobletd was replaced meanwhile: let the new one look at the run record.
+                self._poke()
         elif not self._record.gate_closed and not self._record.setup_step:
             self._fail(b"set-up", 0, b"", b"the process was killed during set-up")
         if self._connection is not None:

@@ -174,17 +174,11 @@ class Zygote:
     def _fork(self, body: Callable[[], None]) -> int:
         """A child in joblet-supervisors.service, so that our own restart does not touch it."""
         if self._cgroup_fd < 0:
-            self._cgroup_fd = os.open(
-                SUPERVISORS_CGROUP, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-            )
+            self._cgroup_fd = _open_supervisors_cgroup()
         try:
             pid, pidfd = syscalls.clone3(0, self._cgroup_fd)
-        except FileNotFoundError as err:
-            # ENODEV and ENOENT: the service was restarted, its cgroup is another one now
-            os.close(self._cgroup_fd)
-            self._cgroup_fd = -1
-            raise OSError(err.errno, "joblet-supervisors.service is not there") from err
         except OSError:
+            # The cgroup may have been removed and made again; the next job opens it anew.
             os.close(self._cgroup_fd)
             self._cgroup_fd = -1
             raise
@@ -319,6 +313,14 @@ class Zygote:
             job = Job(job_id, held, record.supervisor.pid, pidfd)
             self._by_pidfd[pidfd] = job
             self._epoll.register(pidfd, select.EPOLLIN)
+
+
+def _open_supervisors_cgroup() -> int:
+    # systemd removes the cgroup of an active service whose last process has ended, and leaves alone
+    # what others make at that place.
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(SUPERVISORS_CGROUP)
+    return os.open(SUPERVISORS_CGROUP, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def _pipe(opened: list[int], kept: list[int]) -> tuple[int, int]:

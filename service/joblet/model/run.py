@@ -18,7 +18,6 @@ class ScopeFact:
 
     job_id: str
     active_state: str
-    result: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +49,7 @@ class RunFact:
     """What /run/joblet/jobs knows of one job of this boot."""
 
     job_id: str
+    supervisor_known: bool  # it wrote a run record: the job's processes were forked
     supervisor_alive: bool
     started_usec: int | None
     ended: Ended | None

@@ -1,0 +1,1 @@
+"""Decisions and state changes; what happens in the world is handed in through ports."""

@@ -1,0 +1,530 @@
+"""JobManager: every decision about a job, and the only writer of job state.
+
+A change of state goes: lock of the job, new copy by the table of transitions, row, event. What a
+client was promised is on disk before it is told. Processes, files and rows are reached through the
+ports; recovery.py settles at start what happened while no JobManager was there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+
+from joblet import failpoints
+from joblet.config import Config
+from joblet.core import admission, verdict
+from joblet.core.admission import HostFacts
+from joblet.core.events import EventFeed
+from joblet.core.locks import KeyedLocks
+from joblet.core.ports import Clock, JobFiles, JobFilter, JobHost, JobStore, LogSummary
+from joblet.core.scheduler import Scheduler
+from joblet.core.shards import Shards
+from joblet.core.tasks import Tasks
+from joblet.core.verdict import Verdict
+from joblet.errors import Exhausted, HostFailure, InvalidSpec, JobletError, NotFound, WrongState
+from joblet.model.events import JobChanged, JobFinished, JobNew, JobRemoved
+from joblet.model.ids import check_job_reference, is_job_id, new_job_id
+from joblet.model.job import Accounting, Job, JobSpec, JobState, Reason
+from joblet.model.run import Ended, RunFact
+
+log = logging.getLogger(__name__)
+
+# joblet-init is restarted by systemd at once; a job that meets its end this often meets a bug.
+_LAUNCHES_MAX = 5
+_CANDIDATES_SHOWN = 5
+_DELETE_BATCH = 500
+# A record that could not be written (disk full) is tried again this much later.
+_RETRY_S = 1.0
+_ENDED = frozenset(state for state in JobState if state.terminal)
+
+
+class JobManager:
+    """The jobs of this host. Lives as long as the daemon; `start` lets jobs begin."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        facts: HostFacts,
+        store: JobStore,
+        files: JobFiles,
+        host: JobHost,
+        clock: Clock,
+        events: EventFeed,
+    ) -> None:
+        self._config = config
+        self._facts = facts
+        self._store = store
+        self._files = files
+        self._host = host
+        self._clock = clock
+        self._events = events
+        self._live: dict[str, Job] = {}
+        self._locks = KeyedLocks()
+        self._active: set[str] = set()  # jobs that take a place: starting or running
+        self._launches: dict[str, int] = {}
+        self._waiters: dict[str, list[asyncio.Future[Job]]] = {}
+        self._deadlines: dict[str, asyncio.TimerHandle] = {}
+        self._scheduler = Scheduler(config.jobs.max_running)
+        self._shards = Shards(config.jobs.scope_shard_size)
+        self._tasks = Tasks()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._started = False
+        self._seq = 0
+
+    # Life of the manager.
+
+    async def load(self) -> None:
+        """Take over the counter of jobs; before anything else."""
+        self._seq = await self._store.last_seq()
+
+    def start(self) -> None:
+        """From now on jobs may begin."""
+        self._started = True
+        self._kick()
+
+    async def close(self) -> None:
+        """Stop deciding. Jobs go on; the next daemon adopts them."""
+        self._started = False
+        if self._alarm is not None:
+            self._alarm.cancel()
+        for timer in self._deadlines.values():
+            timer.cancel()
+        await self._tasks.cancel()
+
+    # What clients ask for.
+
+    async def submit(self, spec: JobSpec, *, owner_uid: int) -> Job:
+        """Accept a job; it is durable when this returns.
+
+        Raises InvalidSpec, Exhausted, HostFailure.
+        """
+        admission.check(spec, self._facts)
+        if len(self._scheduler) >= self._config.jobs.max_waiting:
+            raise Exhausted(
+                f"{len(self._scheduler)} jobs are waiting already; try again when some have ended"
+            )
+        now = self._clock.now_usec()
+        due = max(now, spec.start_at_usec or 0)
+        self._seq += 1
+        job = Job(
+            id=new_job_id(),
+            seq=self._seq,
+            spec=spec,
+            owner_uid=owner_uid,
+            state=JobState.SCHEDULED if due > now else JobState.PENDING,
+            submitted_usec=now,
+            due_usec=due,
+        )
+        failpoints.hit("submit.before-insert")
+        await self._store.insert(job)
+        failpoints.hit("submit.after-insert")
+        self._live[job.id] = job
+        self._events.publish(JobNew(job))
+        self.enqueue(job)
+        return job
+
+    async def resolve(self, reference: str) -> Job:
+        """The job that a whole id or a prefix names. Raises InvalidSpec, NotFound."""
+        text = check_job_reference(reference)
+        if is_job_id(text):
+            return await self._get(text)
+        found = await self._store.find_prefix(text, _CANDIDATES_SHOWN + 1)
+        if not found:
+            raise NotFound("job", text)
+        if len(found) > 1:
+            shown = ", ".join(found[:_CANDIDATES_SHOWN])
+            more = " and more" if len(found) > _CANDIDATES_SHOWN else ""
+            raise InvalidSpec("job", f"'{text}' is ambiguous: {shown}{more}")
+        return await self._get(found[0])
+
+    async def _get(self, job_id: str) -> Job:
+        job = self._live.get(job_id) or await self._store.get(job_id)
+        if job is None:
+            raise NotFound("job", job_id)
+        return job
+
+    async def stop(self, job_id: str) -> Job:
+        """End a running job, or cancel one that has not begun. Raises NotFound, WrongState."""
+        async with self._locks.held(job_id):
+            job = await self._get(job_id)
+            if job.state in (JobState.PENDING, JobState.SCHEDULED):
+                return await self._cancel(job)
+            if job.state.terminal:
+                raise WrongState(job.id, job.state, "stop", "it has ended already")
+            if job.stop_reason is not None:
+                return job
+            return await self._end(job, Reason.STOPPED)
+
+    async def cancel(self, job_id: str) -> Job:
+        """Give up a job that has not begun. Raises NotFound, WrongState."""
+        async with self._locks.held(job_id):
+            job = await self._get(job_id)
+            if job.state not in (JobState.PENDING, JobState.SCHEDULED):
+                hint = "" if job.state.terminal else "stop it instead"
+                raise WrongState(job.id, job.state, "cancel", hint)
+            return await self._cancel(job)
+
+    async def delete(self, job_id: str) -> Job:
+        """Remove an ended job, its log and its files. Raises NotFound, WrongState."""
+        async with self._locks.held(job_id):
+            job = await self._get(job_id)
+            if not job.state.terminal:
+                raise WrongState(job.id, job.state, "delete", "stop it first")
+            await self._remove([job])
+            return job
+
+    async def delete_all(self, owner_uid: int | None) -> tuple[int, int]:
+        """Remove all ended jobs of an owner, or of everybody: (deleted, skipped)."""
+        wanted = JobFilter(states=_ENDED, owner_uid=owner_uid)
+        deleted = 0
+        before: int | None = None
+        while jobs := await self._store.page(wanted, before_seq=before, limit=_DELETE_BATCH):
+            before = jobs[-1].seq
+            await self._remove(jobs)
+            deleted += len(jobs)
+        skipped = sum(1 for job in self._live.values() if owner_uid in (None, job.owner_uid))
+        return deleted, skipped
+
+    async def wait(self, job_id: str, timeout_usec: int) -> Job:
+        """The job when it has ended, or as it is when the time is up (0: no limit)."""
+        job = await self._get(job_id)
+        if job.state.terminal:
+            return job
+        future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
+        waiters = self._waiters.setdefault(job_id, [])
+        waiters.append(future)
+        try:
+            async with asyncio.timeout(timeout_usec / 1e6 if timeout_usec else None):
+                return await future
+        except TimeoutError:
+            return await self._get(job_id)
+        finally:
+            waiters.remove(future)
+            if not waiters:
+                self._waiters.pop(job_id, None)
+
+    async def page(self, wanted: JobFilter, *, before_seq: int | None, limit: int) -> list[Job]:
+        """A page of jobs, newest first."""
+        return await self._store.page(wanted, before_seq=before_seq, limit=limit)
+
+    def live(self) -> list[Job]:
+        """Every job that has not ended."""
+        return list(self._live.values())
+
+    def open_log(self, job_id: str) -> tuple[int, int]:
+        """Read-only descriptors of log and index; the caller closes. Raises NotFound."""
+        try:
+            return self._files.open_for_reading(job_id)
+        except NotFound:
+            # It has not begun, or never did: an empty log, sealed in the second case.
+            self._files.create(job_id)
+            if job_id not in self._live:
+                self._files.seal(job_id)
+            return self._files.open_for_reading(job_id)
+
+    def log_summary(self, job_id: str) -> LogSummary:
+        """Sizes of a job's log."""
+        return self._files.summary(job_id)
+
+    async def read_log(self, job_id: str, offset: int, limit: int) -> tuple[bytes, int, bool]:
+        """Bytes of a job's log. Raises NotFound."""
+        return await asyncio.to_thread(self._files.read, job_id, offset, limit)
+
+    @property
+    def running(self) -> int:
+        """Jobs that take a place."""
+        return len(self._active)
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait for their time or for a place."""
+        return len(self._scheduler)
+
+    @property
+    def max_running(self) -> int:
+        """Places."""
+        return self._scheduler.max_running
+
+    # From the queue to the program.
+
+    def enqueue(self, job: Job) -> None:
+        """Let a PENDING or SCHEDULED job wait for its turn."""
+        self._live[job.id] = job
+        self._scheduler.add(job.id, job.seq, job.due_usec, self._clock.now_usec())
+        self._kick()
+
+    def _kick(self) -> None:
+        if not self._started:
+            return
+        for job_id in self._scheduler.ripen(self._clock.now_usec()):
+            self._tasks.start(self._ripe(job_id), f"{job_id}: due")
+        while (chosen := self._scheduler.next(len(self._active))) is not None:
+            self._active.add(chosen)
+            self._tasks.start(self._launch(chosen), f"{chosen}: launch")
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        due = self._scheduler.next_due_usec()
+        if due is not None:
+            # At most an hour ahead: the wall clock may be set meanwhile.
+            delay = min(max(0.0, (due - self._clock.now_usec()) / 1e6), 3600.0)
+            self._alarm = asyncio.get_running_loop().call_later(delay, self._kick)
+
+    async def _ripe(self, job_id: str) -> None:
+        async with self._locks.held(job_id):
+            job = self._live.get(job_id)
+            if job is not None and job.state is JobState.SCHEDULED:
+                await self._change(job.moved(JobState.PENDING))
+
+    async def _launch(self, job_id: str) -> None:
+        async with self._locks.held(job_id):
+            job = self._live.get(job_id)
+            if job is None or job.state not in (JobState.PENDING, JobState.SCHEDULED):
+                self._release(job_id)
+                return
+            if job.state is JobState.SCHEDULED:
+                job = job.moved(JobState.PENDING)
+            shard = self._shards.take(job_id)
+            job = job.moved(JobState.INITIALIZING, shard=shard, boot_id=self._host.boot_id())
+            self._live[job_id] = job
+            self._events.publish(JobChanged(job))
+            try:
+                self._files.create(job_id)
+                files = self._files.open_for_writing(job_id)
+                # Before the gate opens the disk knows that the job may have run: after a power
+                # cut it is lost, not run a second time.
+                durable = asyncio.ensure_future(self._store.save(job, durable=True))
+                try:
+                    launched = await self._host.launch(job, files, durable)
+                finally:
+                    await asyncio.wait([durable])
+            except ConnectionError as err:
+                await self._launch_again(job, str(err))
+                return
+            except (JobletError, OSError, ValueError) as err:
+                log.warning("%s: launch failed: %s", job_id, err)
+                failure = Verdict(JobState.FAILED, Reason.SETUP, verdict.EXIT_SETUP, str(err))
+                await self._finish(job, failure, self._host.ended(job_id))
+                return
+            self._launches.pop(job_id, None)
+            if launched is not None:
+                await self._began(job, launched.started_usec)
+            failpoints.hit("launch.running")
+        if launched is None:
+            # It ended before it could tell us; the exit record has the reason.
+            await self.settle_now(job_id)
+
+    async def _launch_again(self, job: Job, why: str) -> None:
+        count = self._launches[job.id] = self._launches.get(job.id, 0) + 1
+        if count >= _LAUNCHES_MAX:
+            text = f"joblet-init went away {count} times while it was being started"
+            failure = Verdict(JobState.FAILED, Reason.SETUP, verdict.EXIT_SETUP, text)
+            await self._finish(job, failure, None)
+            return
+        log.warning("%s: starting again: %s", job.id, why)
+        await self.requeue(job)
+
+    async def requeue(self, job: Job) -> None:
+        """A job that was being started and has not run waits again, in its old place."""
+        self._release(job.id)
+        job = job.moved(JobState.PENDING, shard=None, boot_id="")
+        await self._change(job)
+        self.enqueue(job)
+
+    # From the program to the record.
+
+    def exited(self, job_id: str) -> None:
+        """The job's supervisor says that there is news of it. May come doubled or late."""
+        self._host.exited(job_id)
+        self._tasks.start(self.settle_now(job_id), f"{job_id}: settle")
+
+    async def settle_now(self, job_id: str) -> None:
+        """Look at the job's records, and bring it to its end if they tell of one."""
+        async with self._locks.held(job_id):
+            job = self._live.get(job_id)
+            if job is None or job.state not in (JobState.INITIALIZING, JobState.RUNNING):
+                return
+            ended = self._host.ended(job_id)
+            if ended is None:
+                await self._note_start(job)
+                return
+            await self._settle(job, ended)
+
+    async def _note_start(self, job: Job) -> None:
+        fact = self._host.run(job.id)
+        if job.state is JobState.INITIALIZING and fact is not None and fact.started_usec:
+            await self._began(job, fact.started_usec)
+
+    async def _settle(self, job: Job, ended: Ended) -> None:
+        if ended.gate_closed and job.stop_reason is None:
+            await self._host.clear(job, suspicious=True)
+            await self.requeue(job)
+            return
+        shutting_down = ended.term_seen_usec is not None and await self._host.shutting_down()
+        await self._finish(job, verdict.judge(job, ended, shutting_down=shutting_down), ended)
+
+    async def adopt(self, job: Job, fact: RunFact) -> None:
+        """A job of an earlier daemon that runs, or is about to, or has just ended."""
+        self._active.add(job.id)
+        if job.shard is None:
+            job = replace(job, shard=self._shards.take(job.id))
+        else:
+            self._shards.adopt(job.id, job.shard)
+        self._live[job.id] = job
+        # The row of the launch may be lost with the daemon, the launch is not.
+        if job.state is JobState.SCHEDULED:
+            job = job.moved(JobState.PENDING)
+        if job.state is JobState.PENDING:
+            job = job.moved(JobState.INITIALIZING, boot_id=self._host.boot_id())
+            await self._change(job)
+        if fact.started_usec is not None:
+            await self._began(job, fact.started_usec)
+
+    async def _began(self, job: Job, started_usec: int) -> None:
+        if job.state is JobState.INITIALIZING:
+            job = job.moved(JobState.RUNNING, started_usec=started_usec)
+            await self._change(job)
+        self._watch_deadline(job)
+        if job.stop_reason is not None:
+            # Whoever recorded the stop may not have lived to deliver it.
+            self._tasks.start(self._host.stop(job), f"{job.id}: stop")
+
+    async def lose(self, job: Job, detail: str) -> None:
+        """A job whose end nobody can tell."""
+        loss = Verdict(JobState.FAILED, Reason.LOST, verdict.EXIT_SETUP, detail)
+        await self._host.sweep(job.id)
+        async with self._locks.held(job.id):
+            await self._finish(job, loss, None)
+
+    async def _finish(self, job: Job, end: Verdict, ended: Ended | None) -> None:
+        if job.state is JobState.PENDING and end.state is not JobState.CANCELED:
+            job = job.moved(JobState.INITIALIZING)
+        summary = self._files.summary(job.id)
+        done = job.moved(
+            end.state,
+            reason=end.reason,
+            exit_code=end.exit_code,
+            detail=end.detail,
+            started_usec=job.started_usec if ended is None else ended.started_usec,
+            finished_usec=self._clock.now_usec() if ended is None else ended.finished_usec,
+            accounting=job.accounting if ended is None else _accounting(ended),
+            log_bytes=summary.end_offset if ended is None else ended.log_bytes,
+            log_dropped_bytes=summary.dropped_bytes if ended is None else ended.log_dropped_bytes,
+        )
+        failpoints.hit("finish.before-save")
+        try:
+            await self._store.save(done, durable=True)
+        except HostFailure as err:
+            # The exit record stays where it is, and the job stays as it is, until it can be kept.
+            log.error("%s: its end cannot be recorded yet: %s", job.id, err)
+            self._live[job.id] = job
+            loop = asyncio.get_running_loop()
+            loop.call_later(_RETRY_S, self._retry, job, end, ended)
+            return
+        failpoints.hit("finish.after-save")
+        self._live.pop(job.id, None)
+        self._launches.pop(job.id, None)
+        timer = self._deadlines.pop(job.id, None)
+        if timer is not None:
+            timer.cancel()
+        self._release(job.id)
+        if ended is None or ended.gate_closed:
+            # No supervisor has done it.
+            self._files.seal(job.id)
+        for future in self._waiters.get(job.id, ()):
+            if not future.done():
+                future.set_result(done)
+        self._events.publish(JobFinished(done))
+        if job.state is not JobState.PENDING and job.state is not JobState.SCHEDULED:
+            # A stop, a timeout or an unknown end may leave a failed scope behind.
+            suspicious = ended is None or ended.term_seen_usec is not None or bool(ended.oom_kills)
+            self._tasks.start(self._clear(done, suspicious=suspicious), f"{job.id}: clear")
+        self._kick()
+
+    def _retry(self, job: Job, end: Verdict, ended: Ended | None) -> None:
+        async def again() -> None:
+            async with self._locks.held(job.id):
+                if job.id in self._live:
+                    await self._finish(job, end, ended)
+
+        self._tasks.start(again(), f"{job.id}: record the end")
+
+    async def _clear(self, job: Job, *, suspicious: bool) -> None:
+        failpoints.hit("finish.before-clear")
+        try:
+            await self._host.clear(job, suspicious=suspicious)
+        except JobletError as err:
+            # The reconciler of the next start sees to it.
+            log.warning("%s: not all was cleared away: %s", job.id, err)
+
+    # Stop, cancel, timeout, delete.
+
+    async def _cancel(self, job: Job) -> Job:
+        self._scheduler.remove(job.id)
+        end = Verdict(JobState.CANCELED, Reason.CANCELED, verdict.EXIT_STOPPED)
+        await self._finish(job, end, None)
+        return await self._get(job.id)
+
+    async def _end(self, job: Job, reason: Reason) -> Job:
+        job = replace(job, stop_reason=reason, stop_requested_usec=self._clock.now_usec())
+        self._live[job.id] = job
+        failpoints.hit("stop.before-save")
+        try:
+            await self._store.save(job, durable=True)
+        except HostFailure as err:
+            # A full disk is no reason to let it run: only the reason may be lost in a crash.
+            log.warning("%s: the %s is not recorded: %s", job.id, reason, err)
+        failpoints.hit("stop.before-deliver")
+        await self._host.stop(job)
+        return job
+
+    def _watch_deadline(self, job: Job) -> None:
+        if not job.spec.timeout_usec or job.started_usec is None:
+            return
+        left_usec = job.started_usec + job.spec.timeout_usec - self._clock.now_usec()
+        self._deadlines[job.id] = asyncio.get_running_loop().call_later(
+            max(0.0, left_usec / 1e6), self._out_of_time, job.id
+        )
+
+    def _out_of_time(self, job_id: str) -> None:
+        self._tasks.start(self._expire(job_id), f"{job_id}: timeout")
+
+    async def _expire(self, job_id: str) -> None:
+        async with self._locks.held(job_id):
+            job = self._live.get(job_id)
+            if job is not None and job.state is JobState.RUNNING and job.stop_reason is None:
+                await self._end(job, Reason.TIMEOUT)
+
+    async def _remove(self, jobs: list[Job]) -> None:
+        failpoints.hit("delete.before-rows")
+        await self._store.delete([job.id for job in jobs])
+        failpoints.hit("delete.after-rows")
+        for job in jobs:
+            # Deep trees of hostile files: not on the event loop.
+            await asyncio.to_thread(self._files.remove, job.id)
+            self._events.publish(JobRemoved(job))
+
+    # Small things.
+
+    async def _change(self, job: Job) -> None:
+        self._live[job.id] = job
+        await self._store.save(job, durable=False)
+        self._events.publish(JobChanged(job))
+
+    def _release(self, job_id: str) -> None:
+        self._active.discard(job_id)
+        self._shards.release(job_id)
+
+
+def _accounting(ended: Ended) -> Accounting:
+    return Accounting(
+        cpu_usec=ended.cpu_usec,
+        memory_peak_bytes=ended.memory_peak_bytes,
+        io_read_bytes=ended.io_read_bytes,
+        io_write_bytes=ended.io_write_bytes,
+    )

@@ -1,0 +1,136 @@
+"""At start: rows, scopes and run records are compared, and every difference is settled.
+
+Each job goes one of five ways: adopted because it runs; settled because it has an exit record;
+queued again because it never ran; lost because nobody can tell (the host went down under it, or
+all its witnesses died); swept because no row knows it. Every step may be repeated: a reconciler
+that is killed leaves work, never damage.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from itertools import islice
+
+from joblet import failpoints
+from joblet.core.jobs import JobManager
+from joblet.core.ports import JobFiles, JobHost, JobStore
+from joblet.errors import JobletError
+from joblet.model.job import Job, JobState
+from joblet.model.run import RunFact
+
+log = logging.getLogger(__name__)
+
+# A killed supervisor is replaced within milliseconds; joblet-init itself is back within a second.
+_REPLACEMENT_S = 5.0
+_LOOK_AGAIN_S = 0.1
+_BATCH = 500
+
+_REBOOTED = "the host went down while it ran"
+_NO_WITNESS = "its supervisor and joblet-init died together, so nobody saw it end"
+_NO_TRACE = "its records in /run/joblet are gone"
+
+
+class Recovery:
+    """One reconciliation, and the sweep of files behind it."""
+
+    def __init__(
+        self, *, manager: JobManager, store: JobStore, files: JobFiles, host: JobHost
+    ) -> None:
+        self._manager = manager
+        self._store = store
+        self._files = files
+        self._host = host
+
+    async def run(self) -> None:
+        """Settle every difference. Afterwards the manager knows all jobs that have not ended."""
+        rows = {job.id: job for job in await self._store.unfinished()}
+        runs = {fact.job_id: fact for fact in self._host.runs()}
+        failpoints.hit("recovery.listed")
+        for job in rows.values():
+            try:
+                await self._settle(job, runs.get(job.id))
+            except JobletError as err:
+                # One job's trouble is not the others': it stays as it is until the next start.
+                log.error("%s: cannot be settled: %s", job.id, err)
+            failpoints.hit("recovery.settled-one")
+        known = set(rows)
+        for job_id in runs:
+            if job_id not in known:
+                known.add(job_id)
+                await self._left_behind(job_id)
+        for scope in await self._host.scopes():
+            if scope.job_id not in known:
+                known.add(scope.job_id)
+                await self._left_behind(scope.job_id)
+        failpoints.hit("recovery.done")
+
+    async def _settle(self, job: Job, fact: RunFact | None) -> None:
+        manager = self._manager
+        if job.boot_id and job.boot_id != self._host.boot_id():
+            log.warning("%s: %s", job.id, _REBOOTED)
+            await manager.lose(job, _REBOOTED)
+        elif fact is None:
+            if job.state is JobState.RUNNING:
+                log.warning("%s: %s", job.id, _NO_TRACE)
+                await manager.lose(job, _NO_TRACE)
+            elif job.state is JobState.INITIALIZING:
+                await manager.requeue(job)
+            else:
+                manager.enqueue(job)
+        elif fact.ended is not None:
+            log.info("%s: ended while the daemon was away", job.id)
+            await manager.adopt(job, fact)
+            await manager.settle_now(job.id)
+        elif fact.supervisor_alive or await self._replaced(job.id):
+            log.info("%s: adopted", job.id)
+            await manager.adopt(job, fact)
+        elif job.state in (JobState.PENDING, JobState.SCHEDULED) or not self._was_born(fact):
+            # Its directory was made, nothing was forked yet.
+            await self._host.sweep(job.id)
+            await self._again(job)
+        else:
+            log.warning("%s: %s", job.id, _NO_WITNESS)
+            await manager.lose(job, _NO_WITNESS)
+
+    async def _again(self, job: Job) -> None:
+        if job.state is JobState.INITIALIZING:
+            await self._manager.requeue(job)
+        else:
+            self._manager.enqueue(job)
+
+    def _was_born(self, fact: RunFact) -> bool:
+        return fact.supervisor_known
+
+    async def _replaced(self, job_id: str) -> bool:
+        """Whether a supervisor that is dead now gets a successor."""
+        fact = self._host.run(job_id)
+        if fact is None or not fact.supervisor_known:
+            return False
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _REPLACEMENT_S
+        while loop.time() < deadline:
+            fact = self._host.run(job_id)
+            if fact is None or fact.supervisor_alive or fact.ended is not None:
+                return fact is not None
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        return False
+
+    async def _left_behind(self, job_id: str) -> None:
+        job = await self._store.get(job_id)
+        try:
+            if job is None:
+                log.warning("%s: no row knows it, sweeping what is left", job_id)
+                await self._host.sweep(job_id)
+            else:
+                await self._host.clear(job, suspicious=True)
+        except JobletError as err:
+            log.error("%s: cannot be swept: %s", job_id, err)
+
+    async def sweep_files(self) -> None:
+        """Remove logs and work directories that no row knows; slow, for the background."""
+        ids = iter(await asyncio.to_thread(self._files.list_ids))
+        while batch := list(islice(ids, _BATCH)):
+            for job_id in set(batch) - await self._store.existing(batch):
+                log.info("%s: removing files without a row", job_id)
+                await asyncio.to_thread(self._files.remove, job_id)

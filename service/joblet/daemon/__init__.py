@@ -1,0 +1,1 @@
+"""jobletd: options, logging, and the one place where the layers meet."""

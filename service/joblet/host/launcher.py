@@ -1,0 +1,144 @@
+"""Starts, stops and sees off the processes and scopes of jobs: the JobHost port of core.
+
+Puts together what the other adapters can do; which job, when and why is decided in core.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Awaitable
+
+from joblet import failpoints
+from joblet.errors import HostFailure
+from joblet.host import jobplan, machine, processes
+from joblet.host.machine import JobIdentity, Layout
+from joblet.host.runs import RunDirectory
+from joblet.host.spawner import Spawner
+from joblet.host.systemd import Systemd
+from joblet.model.ids import scope_name
+from joblet.model.job import Job
+from joblet.model.run import Ended, Launched, RunFact, ScopeFact
+
+log = logging.getLogger(__name__)
+
+
+class Launcher:
+    """Jobs on this host."""
+
+    def __init__(
+        self,
+        *,
+        systemd: Systemd,
+        spawner: Spawner,
+        runs: RunDirectory,
+        layout: Layout,
+        identity: JobIdentity,
+        default_max_tasks: int,
+        work_parent: str,
+    ) -> None:
+        self._systemd = systemd
+        self._spawner = spawner
+        self._runs = runs
+        self._layout = layout
+        self._identity = identity
+        self._default_max_tasks = default_max_tasks
+        self._work_parent = work_parent
+        self._boot_id = machine.boot_id()
+
+    def boot_id(self) -> str:
+        """The id of this boot."""
+        return self._boot_id
+
+    async def launch(
+        self, job: Job, files: tuple[int, int, int], cleared: Awaitable[None]
+    ) -> Launched | None:
+        """Start a job and wait until its program runs; see JobHost."""
+        run_dir = self._runs.create(job.id)
+        try:
+            failpoints.hit("launch.before-spawn")
+            plan = jobplan.encode(
+                jobplan.init_plan(job, self._layout, self._identity, self._work_parent)
+            )
+            birth = await self._spawner.spawn(job.id, plan, files, run_dir)
+        finally:
+            os.close(run_dir)
+            for fd in files:
+                os.close(fd)
+        try:
+            failpoints.hit("launch.before-scope")
+            await self._systemd.start_scope(
+                scope_name(job.id),
+                jobplan.scope_properties(job, default_max_tasks=self._default_max_tasks),
+                pids=[birth.anchor_pid, birth.first_pid],
+                pidfds=birth.pidfds,
+            )
+            await cleared
+            failpoints.hit("launch.before-gate")
+            birth.open_gate()
+            failpoints.hit("launch.after-gate")
+        except (HostFailure, OSError):
+            birth.close()
+            # The supervisor finds the gate closed, says so in an exit record and pokes us. Before
+            # that the job's directory and log are still in its hands.
+            await self._spawner.started(job.id)
+            raise
+        finally:
+            birth.close()
+        return await self._spawner.started(job.id)
+
+    def exited(self, job_id: str) -> None:
+        """A supervisor poked us."""
+        self._spawner.ended(job_id)
+
+    def ended(self, job_id: str) -> Ended | None:
+        """The exit record of a job, or None while it has none."""
+        return self._runs.ended(job_id)
+
+    def run(self, job_id: str) -> RunFact | None:
+        """What this boot knows of one job."""
+        return self._runs.fact(job_id)
+
+    def runs(self) -> list[RunFact]:
+        """Every job that this boot knows of."""
+        return [f for f in map(self._runs.fact, self._runs.ids()) if f is not None]
+
+    async def scopes(self) -> list[ScopeFact]:
+        """Every loaded scope of ours."""
+        return await self._systemd.scopes()
+
+    async def stop(self, job: Job) -> None:
+        """Ask a running job to end; see JobHost."""
+        record = self._runs.run_record(job.id)
+        if record is None:
+            return
+        cgroup = processes.cgroup_of(record.anchor.pid)
+        unit = scope_name(job.id)
+        if cgroup is not None and cgroup.endswith("/" + unit):
+            pids = processes.members(machine.CGROUP_ROOT + cgroup)
+            if not any(processes.catches_sigterm(pid) for pid in pids):
+                # Nobody would hear a SIGTERM: its PID 1 has no handler, so the kernel drops it.
+                # The end of that PID 1 ends them all; the anchor stays for the accounts.
+                processes.kill(record.first)
+                return
+        if not await self._systemd.request_stop(unit):
+            # no scope of that name: what is left are processes of a job that lost it
+            processes.kill(record.first)
+
+    async def clear(self, job: Job, *, suspicious: bool) -> None:
+        """Remove what the boot keeps of an ended job; see JobHost."""
+        if suspicious:
+            await self._systemd.remove(scope_name(job.id), grace_usec=job.spec.stop_grace_usec)
+        self._runs.remove(job.id)
+
+    async def sweep(self, job_id: str) -> None:
+        """End and remove what is left of a job that nobody knows; see JobHost."""
+        record = self._runs.run_record(job_id)
+        if record is not None:
+            processes.kill(record.first)
+        await self._systemd.remove(scope_name(job_id), grace_usec=0)
+        self._runs.remove(job_id)
+
+    async def shutting_down(self) -> bool:
+        """True when the host is going down."""
+        return await self._systemd.shutting_down()

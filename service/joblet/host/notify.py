@@ -1,0 +1,45 @@
+"""READY, WATCHDOG, passed sockets: what the service manager and we tell each other.
+
+The only importer of pystemd (libsystemd). Outside a unit everything here does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pystemd.daemon
+
+
+def ready(status: str) -> None:
+    """The service is up (sd_notify(3))."""
+    pystemd.daemon.notify(False, ready=1, status=status)
+
+
+def stopping() -> None:
+    """The service is on its way down."""
+    pystemd.daemon.notify(False, stopping=1)
+
+
+def status(text: str) -> None:
+    """One line for `systemctl status`."""
+    pystemd.daemon.notify(False, status=text)
+
+
+def alive() -> None:
+    """Feed the watchdog."""
+    pystemd.daemon.notify(False, watchdog=1)
+
+
+def watchdog_usec() -> int:
+    """How often the manager wants to hear from us; 0 for never (sd_watchdog_enabled(3))."""
+    return int(pystemd.daemon.watchdog_enabled())
+
+
+def passed_socket() -> int | None:
+    """The one socket that the manager passed, close-on-exec, or None (sd_listen_fds(3))."""
+    count = pystemd.daemon.listen_fds(1)
+    if count < 1:
+        return None
+    fd = int(pystemd.daemon.LISTEN_FDS_START)
+    os.set_inheritable(fd, False)
+    return fd

@@ -1,0 +1,231 @@
+"""The socket to joblet-init: send a plan, get pids, hear of the start.
+
+One connection serves all jobs. When it breaks, everything that was under way on it is given up
+with ConnectionResetError; the gate of such a job stays closed, so it has not run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import socket
+
+from joblet.errors import HostFailure
+from joblet.model.run import Launched
+from joblet.records import spawn
+from joblet.records.framing import BadRecord
+from joblet.records.spawn import Failed, Message, Spawned, Started
+
+log = logging.getLogger(__name__)
+
+# F_SEAL_SEAL, _SHRINK, _GROW, _WRITE (fcntl(2)): what joblet-init reads is what we wrote.
+_SEALS = 0x1 | 0x2 | 0x4 | 0x8
+# A fork and two more; slower than this and joblet-init hangs.
+_SPAWN_DEADLINE_S = 30.0
+
+
+class Birth:
+    """A job under way: its processes wait at the gate. Close it in any case."""
+
+    def __init__(self, gate: int, spawned: Spawned, pidfds: list[int]) -> None:
+        self._gate = gate
+        self.anchor_pid = spawned.anchor_pid
+        self.first_pid = spawned.first_pid
+        self.pidfds = pidfds
+
+    def open_gate(self) -> None:
+        """Let the first process go on to the user's program."""
+        with contextlib.suppress(BrokenPipeError):
+            # a broken pipe: it failed in set-up, and its report says why
+            os.write(self._gate, b"G")
+        self._close_gate()
+
+    def close(self) -> None:
+        """Close the gate and the pidfds; unless the gate was opened the job will not run."""
+        self._close_gate()
+        while self.pidfds:
+            os.close(self.pidfds.pop())
+
+    def _close_gate(self) -> None:
+        if self._gate >= 0:
+            os.close(self._gate)
+            self._gate = -1
+
+
+class _Waiting:
+    __slots__ = ("spawned", "started")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.spawned: asyncio.Future[tuple[Spawned, list[int]]] = loop.create_future()
+        self.started: asyncio.Future[Launched | None] = loop.create_future()
+
+
+class Spawner:
+    """The client of joblet-init."""
+
+    def __init__(self, socket_path: str, poke_path: str, log_cap_bytes: int) -> None:
+        self._socket_path = socket_path
+        self._poke_path = poke_path
+        self._log_cap_bytes = log_cap_bytes
+        self._socket: socket.socket | None = None
+        self._waiting: dict[str, _Waiting] = {}
+
+    def close(self) -> None:
+        """Give up the connection and everything under way on it."""
+        self._disconnect("the daemon ends")
+
+    async def spawn(
+        self, job_id: str, plan: bytes, files: tuple[int, int, int], run_dir: int
+    ) -> Birth:
+        """Have a job's processes forked. files: log, index, work; all stay the caller's.
+
+        Raises HostFailure if they could not be, ConnectionError if joblet-init went away: nothing
+        has run then, and it may be tried again.
+        """
+        sock = self._connect()
+        loop = asyncio.get_running_loop()
+        waiting = self._waiting[job_id] = _Waiting(loop)
+        gate_end, gate = os.pipe2(os.O_CLOEXEC)
+        try:
+            plan_fd = _sealed(plan)
+            try:
+                request = spawn.Spawn(job_id, self._log_cap_bytes, self._poke_path.encode())
+                fds = [plan_fd, *files, gate_end, run_dir]
+                await self._send(sock, request.encode(), fds)
+            finally:
+                os.close(plan_fd)
+                os.close(gate_end)
+            async with asyncio.timeout(_SPAWN_DEADLINE_S):
+                spawned, pidfds = await waiting.spawned
+        except TimeoutError as err:
+            self._give_up(job_id, gate)
+            raise HostFailure("spawn", 0, "joblet-init does not answer") from err
+        except BaseException:
+            self._give_up(job_id, gate)
+            raise
+        return Birth(gate, spawned, pidfds)
+
+    def _give_up(self, job_id: str, gate: int) -> None:
+        os.close(gate)
+        waiting = self._waiting.pop(job_id, None)
+        if waiting is None or not waiting.spawned.done() or waiting.spawned.cancelled():
+            return
+        if waiting.spawned.exception() is None:
+            for fd in waiting.spawned.result()[1]:
+                os.close(fd)
+
+    async def started(self, job_id: str) -> Launched | None:
+        """Wait until the user's program runs; None if it never will (the exit record says why)."""
+        try:
+            return await self._waiting[job_id].started
+        finally:
+            self._waiting.pop(job_id, None)
+
+    def ended(self, job_id: str) -> None:
+        """The job has an exit record: nobody needs to wait for its start any more."""
+        waiting = self._waiting.get(job_id)
+        if waiting is not None and not waiting.started.done():
+            waiting.started.set_result(None)
+
+    def _connect(self) -> socket.socket:
+        if self._socket is None:
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+            try:
+                sock.connect(self._socket_path)
+            except OSError as err:
+                sock.close()
+                raise HostFailure(
+                    "connect to joblet-init", err.errno or 0, "is joblet-init.socket started?"
+                ) from err
+            sock.setblocking(False)
+            asyncio.get_running_loop().add_reader(sock.fileno(), self._receive)
+            self._socket = sock
+        return self._socket
+
+    async def _send(self, sock: socket.socket, data: bytes, fds: list[int]) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                socket.send_fds(sock, [data], fds)
+            except BlockingIOError:
+                writable = loop.create_future()
+                loop.add_writer(sock.fileno(), writable.set_result, None)
+                try:
+                    await writable
+                finally:
+                    loop.remove_writer(sock.fileno())
+            except (BrokenPipeError, ConnectionResetError):
+                self._disconnect("it closed the connection")
+                raise
+            else:
+                return
+
+    def _disconnect(self, why: str) -> None:
+        if self._socket is None:
+            return
+        asyncio.get_running_loop().remove_reader(self._socket.fileno())
+        self._socket.close()
+        self._socket = None
+        if self._waiting:
+            log.warning("joblet-init: %s with %d jobs under way", why, len(self._waiting))
+        for waiting in self._waiting.values():
+            if not waiting.spawned.done():
+                waiting.spawned.set_exception(ConnectionResetError("joblet-init went away"))
+            elif not waiting.started.done():
+                # Every holder of the far end is gone, the supervisor too.
+                waiting.started.set_result(None)
+
+    def _receive(self) -> None:
+        while self._socket is not None:
+            try:
+                data, fds, _flags, _ = socket.recv_fds(
+                    self._socket, spawn.SIZE_MAX, 2, socket.MSG_CMSG_CLOEXEC
+                )
+            except BlockingIOError:
+                return
+            except ConnectionResetError:
+                data, fds = b"", []
+            if not data:
+                self._disconnect("it went away")
+                return
+            try:
+                self._hear(spawn.decode(data), fds)
+            except BadRecord:
+                log.exception("joblet-init sent something else than an answer")
+                for fd in fds:
+                    os.close(fd)
+
+    def _hear(self, message: Message, fds: list[int]) -> None:
+        waiting = self._waiting.get(message.job_id)
+        if isinstance(message, Spawned) and waiting is not None and not waiting.spawned.done():
+            waiting.spawned.set_result((message, fds))
+            return
+        for fd in fds:
+            os.close(fd)
+        if waiting is None:
+            return
+        if isinstance(message, Started) and not waiting.started.done():
+            waiting.started.set_result(Launched(started_usec=message.started_ns // 1000))
+        elif isinstance(message, Failed):
+            if not waiting.spawned.done():
+                detail = message.detail or message.path
+                failure = HostFailure(f"joblet-init {message.step}", message.errno, detail)
+                waiting.spawned.set_exception(failure)
+            elif not waiting.started.done():
+                waiting.started.set_result(None)
+
+
+def _sealed(data: bytes) -> int:
+    fd = os.memfd_create("joblet-plan", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd

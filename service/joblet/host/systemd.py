@@ -1,0 +1,187 @@
+"""Transient scopes of the manager: start, stop, list. The only caller of org.freedesktop.systemd1.
+
+One match rule serves all jobs: JobRemoved, the end of a queue entry of systemd. There is no
+Subscribe(): the manager tells those who caused an entry anyway, and eleven signals per scope are
+spared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
+
+from joblet.bus.connection import Connection, MatchRule, Signal, Typed
+from joblet.errors import HostFailure, RemoteError
+from joblet.host.jobplan import ScopeProperty
+from joblet.model.ids import SCOPE_PREFIX, SCOPE_SUFFIX, job_id_of_scope
+from joblet.model.run import ScopeFact
+
+log = logging.getLogger(__name__)
+
+_NAME = "org.freedesktop.systemd1"
+_PATH = "/org/freedesktop/systemd1"
+_MANAGER = "org.freedesktop.systemd1.Manager"
+_NO_SUCH_UNIT = "org.freedesktop.systemd1.NoSuchUnit"
+# What the manager answers to a property of a newer version than its own.
+_UNKNOWN_PROPERTY = (
+    "org.freedesktop.DBus.Error.PropertyReadOnly",
+    "org.freedesktop.DBus.Error.UnknownProperty",
+    "org.freedesktop.DBus.Error.InvalidArgs",
+)
+# PID 1 answers within milliseconds; a reload of a large host takes seconds.
+_CALL_DEADLINE_S = 30.0
+# Starting a scope moves two processes; slower than this and the host is in trouble.
+_START_DEADLINE_S = 60.0
+# Beyond the job's own grace: what the manager needs to notice that a scope is empty.
+_STOP_MARGIN_S = 30.0
+
+
+class Systemd:
+    """The service manager of this host."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._waiting: dict[str, list[asyncio.Future[str]]] = {}
+        self._takes_pidfds = True
+
+    @contextlib.asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """Hear the ends of queue entries while the context lasts; needed by start and stop."""
+        rule = MatchRule(sender=_NAME, path=_PATH, interface=_MANAGER, member="JobRemoved")
+        async with self._connection.subscribe(rule, self._job_removed):
+            yield
+
+    async def start_scope(
+        self,
+        unit: str,
+        properties: Sequence[ScopeProperty],
+        *,
+        pids: Sequence[int],
+        pidfds: Sequence[int],
+    ) -> None:
+        """Create a scope around processes; returns when they are in it, limits in force.
+
+        Raises HostFailure.
+        """
+        fixed = [(p.name, Typed(p.signature, p.value)) for p in properties]
+        with self._removal_of(unit) as removed:
+            try:
+                if self._takes_pidfds:
+                    try:
+                        processes = ("PIDFDs", Typed("ah", list(pidfds)))
+                        await self._start(unit, [*fixed, processes])
+                    except RemoteError as err:
+                        if err.dbus_name not in _UNKNOWN_PROPERTY or "PIDFDs" not in str(err):
+                            raise
+                        log.info("this systemd takes no PIDFDs, going on with PIDs")
+                        self._takes_pidfds = False
+                if not self._takes_pidfds:
+                    await self._start(unit, [*fixed, ("PIDs", Typed("au", list(pids)))])
+                async with asyncio.timeout(_START_DEADLINE_S):
+                    result = await removed
+            except RemoteError as err:
+                raise HostFailure("scope", 0, str(err)) from err
+            except TimeoutError as err:
+                raise HostFailure("scope", 0, f"{unit} did not start in time") from err
+        if result != "done":
+            raise HostFailure("scope", 0, f"starting {unit} ended with '{result}'")
+
+    async def _start(self, unit: str, properties: list[tuple[str, Typed]]) -> None:
+        await self._connection.call(
+            _NAME,
+            _PATH,
+            _MANAGER,
+            "StartTransientUnit",
+            "ssa(sv)a(sa(sv))",
+            [unit, "fail", properties, []],
+            deadline_s=_CALL_DEADLINE_S,
+        )
+
+    async def request_stop(self, unit: str) -> bool:
+        """Ask the manager to stop a unit, without waiting; False if there is no such unit.
+
+        Raises HostFailure.
+        """
+        try:
+            await self._call("StopUnit", "ss", [unit, "replace"])
+        except RemoteError as err:
+            if err.dbus_name == _NO_SUCH_UNIT:
+                return False
+            raise HostFailure("stop of scope", 0, str(err)) from err
+        return True
+
+    async def remove(self, unit: str, *, grace_usec: int) -> None:
+        """See a scope off: stopped, and not left behind as failed. Idempotent."""
+        with self._removal_of(unit) as removed:
+            if not await self.request_stop(unit):
+                return
+            try:
+                async with asyncio.timeout(grace_usec / 1e6 + _STOP_MARGIN_S):
+                    await removed
+            except TimeoutError:
+                log.warning("%s does not stop", unit)
+                return
+        try:
+            await self._call("ResetFailedUnit", "s", [unit])
+        except RemoteError as err:
+            # gone already: the usual case
+            if err.dbus_name != _NO_SUCH_UNIT:
+                raise HostFailure("reset of scope", 0, str(err)) from err
+
+    async def scopes(self) -> list[ScopeFact]:
+        """Our scopes that are loaded, whatever their state."""
+        try:
+            [units] = await self._call(
+                "ListUnitsByPatterns", "asas", [[], [f"{SCOPE_PREFIX}*{SCOPE_SUFFIX}"]]
+            )
+        except RemoteError as err:
+            raise HostFailure("list of scopes", 0, str(err)) from err
+        facts = []
+        for unit in units:
+            job_id = job_id_of_scope(unit[0])
+            if job_id is not None:
+                facts.append(ScopeFact(job_id=job_id, active_state=unit[3]))
+        return facts
+
+    async def shutting_down(self) -> bool:
+        """True once the host is on its way down."""
+        try:
+            [state], _ = await self._connection.call(
+                _NAME,
+                _PATH,
+                "org.freedesktop.DBus.Properties",
+                "Get",
+                "ss",
+                [_MANAGER, "SystemState"],
+                deadline_s=_CALL_DEADLINE_S,
+            )
+        except RemoteError as err:
+            raise HostFailure("state of the system", 0, str(err)) from err
+        return bool(state == "stopping")
+
+    async def _call(self, member: str, signature: str, body: list[object]) -> list[Any]:
+        reply, _ = await self._connection.call(
+            _NAME, _PATH, _MANAGER, member, signature, body, deadline_s=_CALL_DEADLINE_S
+        )
+        return reply
+
+    @contextlib.contextmanager
+    def _removal_of(self, unit: str) -> Iterator[asyncio.Future[str]]:
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault(unit, [])
+        waiting.append(future)
+        try:
+            yield future
+        finally:
+            waiting.remove(future)
+            if not waiting:
+                self._waiting.pop(unit, None)
+
+    def _job_removed(self, signal: Signal) -> None:
+        _number, _systemd_job_path, unit, result = signal.body
+        for future in self._waiting.get(unit, ()):
+            if not future.done():
+                future.set_result(result)
