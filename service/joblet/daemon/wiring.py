@@ -9,15 +9,19 @@ import socket
 import time
 from contextlib import AsyncExitStack
 
-from joblet import config as configuration
-from joblet.api.manager import publish
+from joblet.api.authorize import Authority
+from joblet.api.jobs import JobObjects
+from joblet.api.manager import ManagerHandler
 from joblet.bus.connection import Connection
+from joblet.bus.export import Exporter
+from joblet.config import Config
 from joblet.core.admission import HostFacts
 from joblet.core.events import EventFeed
 from joblet.core.jobs import JobManager
 from joblet.core.recovery import Recovery
 from joblet.core.tasks import Tasks
 from joblet.daemon.lifecycle import LifecycleLog
+from joblet.errors import Unreachable
 from joblet.host import machine, notify, pokes
 from joblet.host.launcher import Launcher
 from joblet.host.pokes import PokeReceiver
@@ -25,6 +29,9 @@ from joblet.host.runs import RunDirectory
 from joblet.host.spawner import Spawner
 from joblet.host.systemd import Systemd
 from joblet.paths import Paths
+from joblet.store.database import Database
+from joblet.store.jobs import SqlJobStore
+from joblet.store.logs import DiskJobFiles
 
 log = logging.getLogger(__name__)
 
@@ -37,3 +44,103 @@ class WallClock:
     def now_usec(self) -> int:
         """Microseconds since the epoch."""
         return time.time_ns() // 1000
+
+
+async def run(config: Config, paths: Paths, version: str) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises JobletError when something that is needed is not there, Unreachable when the bus goes
+    away: the service manager starts a new daemon, and jobs do not notice.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    async with AsyncExitStack() as stack:
+        connection = await Connection.system()
+        stack.push_async_callback(connection.close)
+        database = await Database.open(paths.database)
+        stack.push_async_callback(database.close)
+        store = SqlJobStore(database)
+        identity = machine.job_identity(config.jobs.user)
+        files = DiskJobFiles(paths, work_uid=identity.uid, work_gid=identity.gid)
+
+        systemd = Systemd(connection)
+        await stack.enter_async_context(systemd.listening())
+        spawner = Spawner(paths.init_socket, paths.poke_socket, config.logs.max_bytes)
+        stack.callback(spawner.close)
+        launcher = Launcher(
+            systemd=systemd,
+            spawner=spawner,
+            runs=RunDirectory(paths.run_jobs),
+            layout=machine.layout(),
+            identity=identity,
+            default_max_tasks=config.jobs.default_max_tasks,
+            work_parent=paths.work,
+        )
+        feed = EventFeed()
+        facts = HostFacts(
+            cpus=machine.cpu_count(),
+            controllers=machine.controllers(),
+            accept_unenforced=config.limits.unenforced == "accept",
+        )
+        if facts.accept_unenforced:
+            log.warning("limits.unenforced = accept: a limit without a controller does not hold")
+        jobs = JobManager(
+            config=config,
+            facts=facts,
+            store=store,
+            files=files,
+            host=launcher,
+            clock=WallClock(),
+            events=feed,
+        )
+        await jobs.load()
+        tasks = Tasks()
+        stack.push_async_callback(tasks.cancel)
+        stack.push_async_callback(jobs.close)
+
+        recovery = Recovery(manager=jobs, store=store, files=files, host=launcher)
+        await recovery.run()
+        receiver = PokeReceiver(_poke_socket(paths), jobs.exited)
+        receiver.start()
+        stack.callback(receiver.close)
+
+        feed.subscribe(LifecycleLog(notify.journal).handle)
+        exporter = await stack.enter_async_context(Exporter.on(connection))
+        manager = ManagerHandler(jobs, Authority(connection), exporter, version=version)
+        objects = JobObjects(exporter, manager)
+        stack.enter_context(objects.shown(jobs, feed))
+        await connection.request_name(BUS_NAME)
+
+        notify.ready(f"{len(jobs.live())} jobs")
+        stack.callback(notify.stopping)
+        # A scope is ordered after this unit: started before READY=1 it would wait for ever.
+        jobs.start()
+        tasks.start(recovery.sweep_files(), "sweep of files without a row")
+        tasks.start(_feed_watchdog(jobs), "watchdog")
+        await _until(stop, connection)
+
+
+async def _until(stop: asyncio.Event, connection: Connection) -> None:
+    connection.closed.add_done_callback(lambda _: stop.set())
+    await stop.wait()
+    if connection.closed.done():
+        raise Unreachable(connection.closed.result())
+
+
+async def _feed_watchdog(jobs: JobManager) -> None:
+    interval_usec = notify.watchdog_usec()
+    if not interval_usec:
+        return
+    while True:
+        # From the event loop, so that a loop that hangs is a daemon that is replaced.
+        notify.alive()
+        notify.status(f"{jobs.running} jobs running, {jobs.waiting} waiting")
+        await asyncio.sleep(interval_usec / 3e6)
+
+
+def _poke_socket(paths: Paths) -> socket.socket:
+    passed = notify.passed_socket()
+    return pokes.bind(paths.poke_socket) if passed is None else socket.socket(fileno=passed)

@@ -6,8 +6,10 @@ The only importer of pystemd (libsystemd). Outside a unit everything here does n
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 import pystemd.daemon
+import pystemd.journal
 
 
 def ready(status: str) -> None:
@@ -43,3 +45,14 @@ def passed_socket() -> int | None:
     fd = int(pystemd.daemon.LISTEN_FDS_START)
     os.set_inheritable(fd, False)
     return fd
+
+
+def journal(message: str, message_id: str, fields: Mapping[str, str]) -> None:
+    """One entry with fields of its own in the journal (sd_journal_send(3))."""
+    pystemd.journal.sendv(
+        MESSAGE=message,
+        MESSAGE_ID=message_id,
+        PRIORITY="6",
+        SYSLOG_IDENTIFIER="jobletd",
+        **fields,
+    )
