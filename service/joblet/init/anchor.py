@@ -4,7 +4,7 @@ instant.
 While it is there systemd cannot remove the cgroup, so the supervisor can still read what the job
 used. It also witnesses a stop: systemd sends SIGTERM and then SIGCONT to every process of a scope
 that it stops, which tells `systemctl stop` from a plain kill, whoever was running at the time.
-It ends when every copy of the other end of its socket is closed.
+It ends when it is told to, or when every copy of the other end of its socket is closed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import time
 
 from joblet.init import syscalls
 
+RELEASE = b"R"
 STOP_SEEN = struct.Struct("<q")  # time in ns since the epoch
 _SIGINFO_SIZE = 128
 _SIGNO_PID = struct.Struct("<I8xI")  # ssi_signo, ssi_errno, ssi_code, ssi_pid (signalfd(2))

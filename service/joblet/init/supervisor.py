@@ -7,6 +7,7 @@ forks a replacement, which gets the same descriptors and finishes the work.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -212,9 +213,7 @@ class Supervisor:
         if not self._record.gate_closed:
             # else the job may be launched again, with this log
             self._log.seal()
-        os.close(self._held.anchor)
-        if self._anchor_fd >= 0:
-            self._reap_anchor()
+        self._release_anchor()
         failpoints.hit("supervisor.before-poke")
         self._poke()
 
@@ -379,7 +378,13 @@ class Supervisor:
         else:
             self._record.exit_status = os.WEXITSTATUS(status)
 
-    def _reap_anchor(self) -> None:
+    def _release_anchor(self) -> None:
+        if self._anchor_fd < 0:
+            return
+        # A word, because joblet-init holds a copy of this end and closing ours says nothing.
+        # A broken pipe: it was killed.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            os.write(self._held.anchor, anchor.RELEASE)
         select.select([self._anchor_fd], [], [])
         try:
             os.waitpid(self._run.anchor.pid, os.WNOHANG)
