@@ -1,0 +1,1 @@
+"""The command line of Joblet: a client and nothing more."""

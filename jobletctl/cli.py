@@ -1,0 +1,89 @@
+"""The root command: global options, and the nouns, each loaded when it is used.
+
+Owns what all verbs share: `--json` at any depth and the App that carries connector and output.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import click
+
+from jobletctl.connect import Connector, local
+from jobletctl.output import Output
+
+Decorated = TypeVar("Decorated", bound=Callable[..., object])
+
+EPILOG = """\b
+Exit status:
+  0    success
+  1    an error; one sentence on standard error says which
+  2    a mistake in the command line; nothing was done
+  124  a time limit was reached: the job's own, or that of 'job wait --timeout'
+  130  interrupted; a job that was being waited for goes on
+  141  the reader of the output went away
+
+'job run --wait', 'job run --follow' and 'job wait' end with the exit status of the job: what its
+command returned, 128+N if signal N ended it, 124 if it ran into its time limit, 126 or 127 if the
+command could not be run, 1 if it was canceled or lost.
+"""
+
+
+@dataclass(slots=True)
+class App:
+    """What every command needs; made once per invocation."""
+
+    connector: Connector = local
+    output: Output = field(default_factory=Output)
+
+
+pass_app = click.make_pass_decorator(App)
+
+
+def _want_json(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    app = ctx.find_object(App)
+    if value and app is not None:
+        app.output.as_json = True
+
+
+def json_option(command: Decorated) -> Decorated:
+    """`--json`, which means the same wherever on the command line it stands."""
+    return click.option(
+        "--json",
+        is_flag=True,
+        expose_value=False,
+        callback=_want_json,
+        help="Print results as JSON.",
+    )(command)
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are named by module and imported when one of them is called."""
+
+    modules: Mapping[str, str] = {"job": "jobletctl.commands.job"}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The nouns, in the order of the help."""
+        return list(self.modules)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The group of a noun; its module has it under the noun's name."""
+        module = self.modules.get(cmd_name)
+        if module is None:
+            return None
+        command: click.Command = getattr(importlib.import_module(module), cmd_name)
+        return command
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog=EPILOG,
+    no_args_is_help=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@json_option
+def root() -> None:
+    """Run and watch jobs on this host."""

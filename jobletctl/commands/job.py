@@ -1,0 +1,367 @@
+"""The verbs of a job: run, list, status, log, stop, cancel, delete, delete-all, wait.
+
+Each verb checks its words, asks the client, and says the answer through Output; a function that
+ends returns the exit status. What takes several ids goes on past one that fails.
+"""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from joblet.client.api import STDERR, STDOUT, JobletClient, JobQuery, JobStatus, LogRequest
+from joblet.model.job import JobSpec, JobState
+from jobletctl import jobview, paramtypes
+from jobletctl.cli import EPILOG, App, json_option, pass_app
+from jobletctl.connect import with_client
+from jobletctl.jobcalls import each, end_of, show_log
+from jobletctl.output import Output
+
+INTERRUPTED = 130
+PAGE_MAX = 1000
+LIST_LIMIT = 100
+
+_STATES = [state.value for state in JobState]
+
+
+@click.group(no_args_is_help=False)
+@json_option
+def job() -> None:
+    """Run commands as jobs, watch and end them."""
+
+
+def _words(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return paramtypes.check_command(words)
+    except paramtypes.BadValue as err:
+        raise click.BadParameter(str(err), ctx, param) from err
+
+
+# Options end at the command word: what follows it belongs to the job, `-h` included.
+@job.command(context_settings={"allow_interspersed_args": False}, epilog=EPILOG)
+@click.argument("words", nargs=-1, required=True, metavar="COMMAND [ARGS]...", callback=_words)
+@click.option("--wait", is_flag=True, help="Wait for the end; exit with the job's exit status.")
+@click.option(
+    "-f", "--follow", is_flag=True, help="Show the output as it comes, and wait as --wait does."
+)
+@click.option("--name", type=paramtypes.NAME, help="A name for people.")
+@click.option(
+    "-e",
+    "--env",
+    "environment",
+    type=paramtypes.VARIABLE,
+    metavar="NAME[=VALUE]",
+    multiple=True,
+    help="A variable for the job; without a value the one it has here. Repeatable.",
+)
+@click.option("--timeout", type=paramtypes.POSITIVE_DURATION, help="End the job after this time.")
+@click.option(
+    "--stop-grace",
+    type=paramtypes.DURATION,
+    help="Time between the request to end and the kill; 10s if not given.",
+)
+@click.option(
+    "--schedule",
+    type=paramtypes.SCHEDULE,
+    help="Start later: after a duration (1h30m, 2d), or at a time, either RFC 3339 with its zone "
+    "or 'YYYY-MM-DD HH:MM[:SS]' in local time. A time in the past means now.",
+)
+@click.option(
+    "--max-cpu", type=paramtypes.PERCENT, help="CPU time in percent; 100 is one whole CPU."
+)
+@click.option("--max-memory", type=paramtypes.SIZE, help="Memory, such as 512M or 2G.")
+@click.option("--max-tasks", type=click.IntRange(1, (1 << 63) - 1), help="Processes and threads.")
+@click.option("--network", type=click.Choice(["none"]), default="none", help="The job's network.")
+@click.option("--init", is_flag=True, help="Put a small PID 1 in front that reaps children.")
+@json_option
+@pass_app
+def run(
+    app: App,
+    *,
+    words: tuple[str, ...],
+    wait: bool,
+    follow: bool,
+    name: str | None,
+    environment: tuple[tuple[str, str], ...],
+    timeout: int | None,
+    stop_grace: int | None,
+    schedule: int | None,
+    max_cpu: int | None,
+    max_memory: int | None,
+    max_tasks: int | None,
+    network: str,
+    init: bool,
+) -> int:
+    """Submit a command as a job and print the job's id.
+
+    Options end at COMMAND or at `--`.
+    """
+    spec = JobSpec(
+        command=words[0],
+        args=words[1:],
+        name=name or "",
+        environment=dict(environment),
+        timeout_usec=timeout or 0,
+        stop_grace_usec=JobSpec(command="").stop_grace_usec if stop_grace is None else stop_grace,
+        start_at_usec=schedule,
+        max_cpu=max_cpu or 0,
+        max_memory=max_memory or 0,
+        max_tasks=max_tasks or 0,
+        network=network,
+        init=init,
+    )
+    submitted: list[str] = []
+
+    async def submit(client: JobletClient) -> int:
+        job_id = await client.run(spec)
+        submitted.append(job_id)
+        if app.output.as_json:
+            if follow or not wait:
+                app.output.record({"id": job_id})
+        elif not follow:
+            app.output.line(job_id)
+        if follow:
+            await show_log(client, app.output, job_id, LogRequest())
+        elif not wait:
+            return 0
+        ended = await end_of(client, job_id)
+        if app.output.as_json:
+            app.output.record(ended.known())
+        if said := jobview.ending(ended):
+            app.output.note(said)
+        return jobview.exit_status(ended)
+
+    try:
+        return with_client(app.connector, submit)
+    except KeyboardInterrupt:
+        if submitted:
+            app.output.note(
+                f"detached; job {submitted[0]} goes on: 'jobletctl job stop {submitted[0]}' ends it"
+            )
+        else:
+            app.output.note("interrupted; the job may have been accepted: see 'jobletctl job list'")
+        return INTERRUPTED
+
+
+@job.command("list")
+@click.option("--all", "everything", is_flag=True, help="All jobs, however many there are.")
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice(_STATES, case_sensitive=False),
+    multiple=True,
+    help="Only jobs in this state. Repeatable.",
+)
+@click.option("--mine", is_flag=True, help="Only jobs of the calling user.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), help=f"At most so many jobs; {LIST_LIMIT} if not given."
+)
+@json_option
+@pass_app
+def list_(
+    app: App, *, everything: bool, states: tuple[str, ...], mine: bool, limit: int | None
+) -> int:
+    """List jobs, the newest first."""
+    if everything and limit is not None:
+        raise click.UsageError("--all and --limit contradict each other")
+    wanted = None if everything else limit or LIST_LIMIT
+
+    async def ask(client: JobletClient) -> tuple[list[JobStatus], bool]:
+        jobs: list[JobStatus] = []
+        cursor = ""
+        while wanted is None or len(jobs) < wanted:
+            room = PAGE_MAX if wanted is None else min(PAGE_MAX, wanted - len(jobs))
+            page = await client.list_jobs(
+                JobQuery(
+                    states=[JobState(state) for state in states],
+                    mine=mine,
+                    limit=room,
+                    cursor=cursor,
+                )
+            )
+            jobs.extend(page.jobs)
+            cursor = page.next
+            if not cursor:
+                break
+        return jobs, bool(cursor)
+
+    jobs, more = with_client(app.connector, ask)
+    if app.output.as_json:
+        app.output.document([one.known() for one in jobs])
+        return 0
+    if jobs:
+        app.output.table(jobview.LIST_TITLES, jobview.list_rows(jobs, _now_usec()))
+    else:
+        app.output.note("no jobs found")
+    if more and app.output.interactive:
+        app.output.note("there are more jobs; --all shows them")
+    return 0
+
+
+@job.command()
+@click.argument("reference", type=paramtypes.JOB, metavar="ID")
+@json_option
+@pass_app
+def status(app: App, *, reference: str) -> int:
+    """Show what is known of a job."""
+
+    async def ask(client: JobletClient) -> JobStatus:
+        return await client.status(reference)
+
+    found = with_client(app.connector, ask)
+    output = app.output
+    if output.as_json:
+        output.document(found.known())
+        return 0
+    for label, text in jobview.head(found):
+        output.line(f"{label}: {text}")
+    output.state("Status: ", found.state)
+    for title, lines in jobview.sections(found, _now_usec()):
+        output.line()
+        output.line(f"{title}:")
+        for label, text in lines:
+            output.line(f"  {label}: {text}" if label else f"  {text}")
+    return 0
+
+
+@job.command()
+@click.argument("reference", type=paramtypes.JOB, metavar="ID")
+@click.option(
+    "--follow/--no-follow",
+    "-f",
+    default=True,
+    help="Go on until the job has ended (the default), or print what is there.",
+)
+@click.option("--tail", type=click.IntRange(min=0), help="Only the last so many lines.")
+@click.option(
+    "--since",
+    type=paramtypes.SINCE,
+    help="Only what came after a time, or in the last 10m; times as for 'job run --schedule'.",
+)
+@click.option("--stream", type=click.Choice([STDOUT, STDERR]), help="Only one of the streams.")
+@click.option("-t", "--timestamps", is_flag=True, help="Put the time before each line.")
+@json_option
+@pass_app
+def log(
+    app: App,
+    *,
+    reference: str,
+    follow: bool,
+    tail: int | None,
+    since: int | None,
+    stream: str | None,
+    timestamps: bool,
+) -> int:
+    """Print the output of a job: its stdout to stdout, its stderr to stderr."""
+    request = LogRequest(follow=follow, tail_lines=tail, since_usec=since, stream=stream)
+
+    async def show(client: JobletClient) -> None:
+        await show_log(client, app.output, reference, request, timestamps=timestamps)
+
+    with_client(app.connector, show)
+    return 0
+
+
+@job.command()
+@click.argument("references", nargs=-1, required=True, type=paramtypes.JOB, metavar="ID...")
+@click.option("--no-wait", is_flag=True, help="Do not wait for the end of the jobs.")
+@json_option
+@pass_app
+def stop(app: App, *, references: tuple[str, ...], no_wait: bool) -> int:
+    """End jobs: SIGTERM, then SIGKILL after their grace. What has not started is canceled."""
+
+    async def one(client: JobletClient, reference: str) -> int:
+        job_id = await client.stop(reference)
+        if no_wait:
+            _say_id(app.output, job_id)
+        else:
+            _say_end(app.output, await end_of(client, job_id))
+        return 0
+
+    return max(each(app, references, one))
+
+
+@job.command()
+@click.argument("references", nargs=-1, required=True, type=paramtypes.JOB, metavar="ID...")
+@json_option
+@pass_app
+def cancel(app: App, *, references: tuple[str, ...]) -> int:
+    """Give up jobs that have not started."""
+
+    async def one(client: JobletClient, reference: str) -> int:
+        _say_id(app.output, await client.cancel(reference))
+        return 0
+
+    return max(each(app, references, one))
+
+
+@job.command()
+@click.argument("references", nargs=-1, required=True, type=paramtypes.JOB, metavar="ID...")
+@json_option
+@pass_app
+def delete(app: App, *, references: tuple[str, ...]) -> int:
+    """Remove ended jobs with their logs and work directories."""
+
+    async def one(client: JobletClient, reference: str) -> int:
+        _say_id(app.output, await client.delete(reference))
+        return 0
+
+    return max(each(app, references, one))
+
+
+@job.command("delete-all")
+@click.option("--all-users", is_flag=True, help="Also the jobs of other users.")
+@json_option
+@pass_app
+def delete_all(app: App, *, all_users: bool) -> int:
+    """Remove all ended jobs of the calling user."""
+
+    async def ask(client: JobletClient) -> tuple[int, int]:
+        return await client.delete_all(everybody=all_users)
+
+    deleted, skipped = with_client(app.connector, ask)
+    if app.output.as_json:
+        app.output.document({"deleted": deleted, "skipped": skipped})
+    else:
+        app.output.line(f"Deleted count: {deleted}")
+        app.output.line(f"Skipped count: {skipped} (not ended)")
+    return 0
+
+
+@job.command(epilog=EPILOG)
+@click.argument("references", nargs=-1, required=True, type=paramtypes.JOB, metavar="ID...")
+@click.option("--timeout", type=paramtypes.POSITIVE_DURATION, help="Give up after this time.")
+@json_option
+@pass_app
+def wait(app: App, *, references: tuple[str, ...], timeout: int | None) -> int:
+    """Wait for the end of jobs; exit with the first exit status that is not 0."""
+
+    async def one(client: JobletClient, reference: str) -> int:
+        ended = await client.wait(reference, timeout_usec=timeout or 0)
+        if not ended.state.terminal:
+            app.output.note(f"job {ended.id} has not ended yet, it is {ended.state}")
+            return jobview.TIMED_OUT
+        _say_end(app.output, ended)
+        return jobview.exit_status(ended)
+
+    return next((found for found in each(app, references, one) if found), 0)
+
+
+def _say_id(output: Output, job_id: str) -> None:
+    if output.as_json:
+        output.record({"id": job_id})
+    else:
+        output.line(job_id)
+
+
+def _say_end(output: Output, ended: JobStatus) -> None:
+    if output.as_json:
+        output.record(ended.known())
+    else:
+        code = "" if ended.exit_code is None else f" {ended.exit_code}"
+        output.state(f"{ended.id} ", ended.state, code)
+
+
+def _now_usec() -> int:
+    return time.time_ns() // 1000

@@ -1,0 +1,35 @@
+"""An error as one sentence that says the cause and what to do, and its exit status."""
+
+from __future__ import annotations
+
+from joblet.errors import JobletError, RemoteError
+
+_DBUS = "org.freedesktop.DBus.Error."
+
+
+def sentence(err: JobletError) -> str:
+    """What to tell the user; what the daemon said is kept, causes are added."""
+    text = str(err).strip() or type(err).__name__
+    if not isinstance(err, RemoteError):
+        return text
+    hint = _HINTS.get(err.code)
+    if hint is None and err.code.startswith(_DBUS):
+        hint = _HINTS.get(err.code.removeprefix(_DBUS))
+    if hint is None or hint in text:
+        return text
+    return f"{text.rstrip('.')}; {hint}"
+
+
+_HINTS = {
+    "NotAllowed": "members of the group 'joblet' may run jobs and manage their own, root may all",
+    "NoSuchJob": "'jobletctl job list --all' shows the jobs there are",
+    "Internal": "this is a fault of jobletd: its journal says more (journalctl -u jobletd)",
+    "AccessDenied": "the bus policy forbids it: is joblet installed completely?",
+    "NoReply": "jobletd may have done it nevertheless: see 'jobletctl job list'",
+    "Timeout": "jobletd may have done it nevertheless: see 'jobletctl job list'",
+    "UnknownMethod": "jobletd is of another version than this jobletctl: restart or upgrade it",
+    "UnknownInterface": "jobletd is of another version than this jobletctl: restart or upgrade it",
+    "UnknownObject": "jobletd is of another version than this jobletctl: restart or upgrade it",
+    "InvalidArgs": "jobletd is of another version than this jobletctl: restart or upgrade it",
+    "LimitsExceeded": "the bus is out of connections or replies for this user",
+}

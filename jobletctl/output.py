@@ -1,0 +1,188 @@
+"""Results to stdout, talk to stderr, and nothing else prints.
+
+Owns escaping, tables, JSON and colour. What a job or its owner chose (names, commands, sentences)
+passes `visible` before it reaches a terminal; only the output of a job is written as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TextIO
+
+from joblet.errors import JobletError
+
+_COLOURS = {
+    "RUNNING": "33",
+    "COMPLETED": "32",
+    "FAILED": "31",
+    "TIMEOUT": "31",
+    "STOPPED": "35",
+    "CANCELED": "35",
+    "INITIALIZING": "34",
+    "SCHEDULED": "36",
+    "PENDING": "36",
+}
+_CUT = "..."
+# Where the width of the terminal leaves less, lines wrap: better than to show nothing.
+_LAST_COLUMN_MIN = 12
+
+
+class ReaderGone(Exception):
+    """Whoever read our output has gone (`jobletctl … | head`); there is nobody to tell."""
+
+
+class OutputFailed(JobletError):
+    """A result could not be written."""
+
+
+def visible(text: str) -> str:
+    """The text with everything escaped that a terminal would obey or not show."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def cells(text: str) -> int:
+    """How many columns of a terminal the text takes."""
+    if text.isascii():
+        return len(text)
+    # a table of names alone rarely needs it
+    import unicodedata
+
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )
+
+
+def shortened(text: str, width: int) -> str:
+    """The text cut to a width in columns, with an ellipsis where it was cut."""
+    if cells(text) <= width:
+        return text
+    kept = ""
+    for char in text:
+        if cells(kept + char) > width - len(_CUT):
+            break
+        kept += char
+    return kept + _CUT
+
+
+class Output:
+    """Where one command writes; lives as long as the command."""
+
+    def __init__(self) -> None:
+        self.as_json = False
+
+    @property
+    def interactive(self) -> bool:
+        """True when a person looks at stdout."""
+        return sys.stdout is not None and sys.stdout.isatty()
+
+    @property
+    def coloured(self) -> bool:
+        """True when colour is wanted: https://no-color.org, and never into a pipe."""
+        return (
+            self.interactive
+            and not os.environ.get("NO_COLOR")
+            and os.environ.get("TERM", "dumb") != "dumb"
+        )
+
+    def line(self, text: str = "") -> None:
+        """One line of a result, escaped."""
+        self._text(visible(text))
+
+    def state(self, label: str, state: str, rest: str = "") -> None:
+        """A line with the state of a job in its colour."""
+        self._text(f"{visible(label)}{self._painted(state)}{visible(rest)}")
+
+    def document(self, value: object) -> None:
+        """One whole result as JSON."""
+        self._text(json.dumps(value, indent=2))
+
+    def record(self, value: Mapping[str, object]) -> None:
+        """One of several results as one line of JSON."""
+        self._text(json.dumps(value, separators=(",", ":")))
+
+    def raw(self, stream: str, data: bytes) -> None:
+        """Output of a job, byte for byte; stream is `stderr` or anything else."""
+        self._write(sys.stderr if stream == "stderr" else sys.stdout, data)
+
+    def note(self, text: str) -> None:
+        """One sentence beside the result, to stderr."""
+        # A stderr that cannot be written to leaves nobody to tell.
+        with contextlib.suppress(OutputFailed, ReaderGone):
+            self._write(sys.stderr, self._encoded(sys.stderr, f"jobletctl: {visible(text)}\n"))
+
+    def table(self, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table with the last column as wide as the terminal allows; states get colour."""
+        shown = [[visible(cell) for cell in row] for row in rows]
+        widths = [
+            max(cells(title), *(cells(row[i]) for row in shown), 0)
+            for i, title in enumerate(titles[:-1])
+        ]
+        left = sum(widths) + 2 * len(widths)
+        room = self._width()
+        for number, row in enumerate([list(titles), *shown]):
+            *front, last = row
+            if room is not None:
+                last = shortened(last, max(room - left, _LAST_COLUMN_MIN))
+            padded = [
+                (self._painted(cell) if number else cell) + " " * (width - cells(cell))
+                for cell, width in zip(front, widths, strict=True)
+            ]
+            self._text("  ".join([*padded, last]).rstrip())
+
+    def flush(self) -> None:
+        """Everything has reached the reader. Raises ReaderGone, OutputFailed."""
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                with _explained(stream):
+                    stream.flush()
+
+    def _painted(self, word: str) -> str:
+        code = _COLOURS.get(word)
+        if code is None or not self.coloured:
+            return visible(word)
+        return f"\x1b[{code}m{word}\x1b[0m"
+
+    def _width(self) -> int | None:
+        if not self.interactive:
+            return None
+        try:
+            return int(os.environ["COLUMNS"])
+        except (KeyError, ValueError):
+            return os.get_terminal_size(sys.stdout.fileno()).columns or None
+
+    def _text(self, text: str) -> None:
+        self._write(sys.stdout, self._encoded(sys.stdout, text + "\n"))
+
+    def _encoded(self, stream: TextIO | None, text: str) -> bytes:
+        encoding = "utf-8" if stream is None else stream.encoding or "utf-8"
+        return text.encode(encoding, "backslashreplace")
+
+    def _write(self, stream: TextIO | None, data: bytes) -> None:
+        # None when the program was started with the descriptor closed.
+        if stream is None:
+            return
+        with _explained(stream):
+            stream.buffer.write(data)
+            stream.buffer.flush()
+
+
+@contextlib.contextmanager
+def _explained(stream: TextIO) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as err:
+        raise ReaderGone from err
+    except OSError as err:
+        name = "standard error" if stream is sys.stderr else "standard output"
+        raise OutputFailed(f"cannot write to {name}: {err.strerror}") from err

@@ -1,0 +1,185 @@
+"""What option values and arguments may look like: each complaint is one clause for a usage error.
+
+Only what can be known without the daemon is checked here; the daemon checks everything again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from joblet.errors import InvalidSpec
+from joblet.model import ids
+from jobletctl import timespec
+
+_SIZE = re.compile(r"([0-9]{1,19})(?:\.([0-9]{1,9}))?\s*([kmgt]?)(i?b?)", re.IGNORECASE)
+_FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_SIZE_MAX = (1 << 63) - 1
+# Below this no program starts; who writes 512 means megabytes.
+_MEMORY_MIN = 1 << 20
+_PERCENT = re.compile(r"([0-9]{1,10})\s*%?")
+_PERCENT_MAX = (1 << 32) - 1
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class BadValue(ValueError):
+    """A value that cannot be meant; the message is one clause."""
+
+
+def check_text(text: str) -> str:
+    """Text that a message can carry. Raises BadValue for bytes that are not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as err:
+        raise BadValue("not valid UTF-8") from err
+    return text
+
+
+def parse_duration(text: str) -> int:
+    """Microseconds. Raises BadValue."""
+    try:
+        return timespec.duration(text)
+    except timespec.BadTime as err:
+        raise BadValue(str(err)) from err
+
+
+def parse_positive_duration(text: str) -> int:
+    """Microseconds, more than none. Raises BadValue."""
+    usec = parse_duration(text)
+    if usec == 0:
+        raise BadValue("must be more than zero; leave the option out for no limit")
+    return usec
+
+
+def parse_schedule(text: str) -> int | None:
+    """When to start, in microseconds since the epoch; None: at once, as for a time in the past."""
+    now_usec = time.time_ns() // 1000
+    try:
+        at_usec = timespec.moment(text, now_usec=now_usec)
+    except timespec.BadTime as err:
+        raise BadValue(str(err)) from err
+    return at_usec if at_usec > now_usec else None
+
+
+def parse_since(text: str) -> int:
+    """Microseconds since the epoch; a duration counts back from now. Raises BadValue."""
+    try:
+        return timespec.moment(text, now_usec=time.time_ns() // 1000, ago=True)
+    except timespec.BadTime as err:
+        raise BadValue(str(err)) from err
+
+
+def parse_size(text: str) -> int:
+    """Bytes of memory: 512M, 2G, 1.5GiB; factors of 1024. Raises BadValue."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise BadValue("use a size such as 512M or 2G")
+    whole, fraction = match[1], match[2] or ""
+    scaled = int(whole + fraction) * _FACTORS[match[3].lower()]
+    size, remainder = divmod(scaled, int(10 ** len(fraction)))
+    if remainder:
+        raise BadValue("not a whole number of bytes")
+    if size > _SIZE_MAX:
+        raise BadValue("more than any machine has")
+    if size < _MEMORY_MIN:
+        hint = f"; is it {whole}M?" if not match[3] and not fraction and size else ""
+        raise BadValue(f"must be at least 1M{hint}")
+    return size
+
+
+def parse_percent(text: str) -> int:
+    """Percent of one CPU, so 200 is two. Raises BadValue."""
+    match = _PERCENT.fullmatch(text.strip())
+    if match is None:
+        raise BadValue("use a whole number of percent, 100 for one whole CPU")
+    percent = int(match[1])
+    if not 1 <= percent <= _PERCENT_MAX:
+        raise BadValue(f"must be from 1 to {_PERCENT_MAX}")
+    return percent
+
+
+def parse_name(text: str) -> str:
+    """A job name. Raises BadValue."""
+    try:
+        return ids.check_name(text)
+    except InvalidSpec as err:
+        raise BadValue(err.why) from err
+
+
+def parse_job(text: str) -> str:
+    """A job id or the beginning of one. Raises BadValue."""
+    try:
+        return ids.check_job_reference(text)
+    except InvalidSpec as err:
+        raise BadValue(f"'{text}' is no job id: {err.why}") from err
+
+
+def parse_variable(text: str) -> tuple[str, str]:
+    """`NAME=VALUE`, or `NAME` for the value that it has here. Raises BadValue."""
+    name, equals, value = text.partition("=")
+    if _VARIABLE.fullmatch(name) is None:
+        raise BadValue(f"'{name}' is no variable name: use letters, digits and '_', no digit first")
+    if not equals:
+        if name not in os.environ:
+            raise BadValue(f"{name} has no value here; write {name}=VALUE")
+        value = os.environ[name]
+    try:
+        return name, check_text(value)
+    except BadValue as err:
+        raise BadValue(f"the value of {name} is {err}") from err
+
+
+def check_command(words: Iterable[str]) -> tuple[str, ...]:
+    """A command with its arguments. Raises BadValue naming the one that cannot be sent."""
+    checked = []
+    for number, word in enumerate(words):
+        try:
+            checked.append(check_text(word))
+        except BadValue as err:
+            place = f"argument {number}" if number else "the command"
+            raise BadValue(f"{place} is {err}") from err
+    if not checked[0]:
+        raise BadValue("the command is empty")
+    return tuple(checked)
+
+
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[object]
+else:
+    # generic only in newer versions of click, and there only for type checkers
+    _ParamType = click.ParamType
+
+
+class Parsed(_ParamType):
+    """A click type around one of the parsers above; its name stands for the value in help texts."""
+
+    def __init__(self, name: str, parse: Callable[[str], object]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> object:
+        """The parsed value; what is no text any more has been parsed before."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(check_text(value))
+        except BadValue as err:
+            self.fail(str(err), param, ctx)
+
+
+DURATION = Parsed("duration", parse_duration)
+POSITIVE_DURATION = Parsed("duration", parse_positive_duration)
+SCHEDULE = Parsed("when", parse_schedule)
+SINCE = Parsed("time", parse_since)
+SIZE = Parsed("size", parse_size)
+PERCENT = Parsed("percent", parse_percent)
+NAME = Parsed("name", parse_name)
+JOB = Parsed("id", parse_job)
+VARIABLE = Parsed("name[=value]", parse_variable)

@@ -1,0 +1,1 @@
+"""How a program talks to jobletd: one Protocol, one module per transport."""

@@ -1,0 +1,184 @@
+"""JobletClient: what a client program can ask of a Joblet host, whatever carries the question.
+
+Owns the shapes of the answers. The transports (local.py over D-Bus) fulfil the Protocol; callers
+choose one and know nothing else of it. Errors are those of joblet.errors: RemoteError for a
+refusal by the daemon, Unreachable when there was no daemon to ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Protocol
+
+from joblet.errors import DBUS_ERROR_PREFIX, RemoteError
+from joblet.model.job import JobSpec, JobState, Reason
+
+STDOUT = "stdout"
+STDERR = "stderr"
+GAP = "gap"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStatus:
+    """What the daemon tells this caller of a job; the names are the keys of Manager.GetJob.
+
+    None means: not known (yet), or not for the eyes of this caller.
+    """
+
+    id: str
+    path: str | None = None
+    name: str = ""
+    state: JobState
+    owner_uid: int
+    unit: str | None = None
+    submitted_usec: int
+    due_usec: int | None = None
+    started_usec: int | None = None
+    finished_usec: int | None = None
+    queue_usec: int | None = None
+    reason: Reason | None = None
+    exit_code: int | None = None
+    detail: str | None = None
+    cpu_usec: int | None = None
+    memory_peak_bytes: int | None = None
+    io_read_bytes: int | None = None
+    io_write_bytes: int | None = None
+    log_bytes: int | None = None
+    log_dropped_bytes: int | None = None
+    command: str | None = None
+    args: tuple[str, ...] | None = None
+    environment: Mapping[str, str] | None = field(default=None, hash=False)
+    timeout_usec: int | None = None
+    stop_grace_usec: int | None = None
+    max_cpu: int | None = None
+    max_memory: int | None = None
+    max_tasks: int | None = None
+    network: str | None = None
+    init: bool | None = None
+
+    def known(self) -> dict[str, object]:
+        """The same keys again, without those that are not known."""
+        pairs = ((f.name, getattr(self, f.name)) for f in fields(self))
+        return {key: value for key, value in pairs if value is not None}
+
+
+def job_status(keys: Mapping[str, object]) -> JobStatus:
+    """Read the keys of Manager.GetJob; a key that this client does not know is passed over.
+
+    Raises RemoteError when a key has a type that the contract rules out, or is missing.
+    """
+    known: dict[str, object] = {}
+    for part in fields(JobStatus):
+        if part.name in keys:
+            known[part.name] = _checked(part.name, str(part.type), keys[part.name])
+    try:
+        return JobStatus(**known)  # type: ignore[arg-type]
+    except TypeError as err:
+        raise broken(f"a job without a required key ({err})") from err
+
+
+def _checked(key: str, annotation: str, value: object) -> object:
+    kind = annotation.removesuffix(" | None")
+    if kind == "JobState":
+        return _word(JobState, key, value)
+    if kind == "Reason":
+        # "" on the Job interface: no reason while the job lives
+        return _word(Reason, key, value) if value else None
+    if kind.startswith("tuple"):
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return tuple(value)
+    elif kind.startswith("Mapping"):
+        if isinstance(value, Mapping):
+            return dict(value)
+    # type(), since a bool is an int to isinstance
+    elif type(value).__name__ == kind:
+        return value
+    raise broken(f"{key} as {type(value).__name__}")
+
+
+def _word(words: type[JobState] | type[Reason], key: str, value: object) -> JobState | Reason:
+    try:
+        return words(str(value))
+    except ValueError as err:
+        raise broken(f"{key} '{value}', unknown here: the daemon may be newer") from err
+
+
+def broken(what: str) -> RemoteError:
+    """The error for an answer that the contract rules out."""
+    return RemoteError(DBUS_ERROR_PREFIX + "Internal", f"the daemon sent {what}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobQuery:
+    """Which page of the job list: no states means all; the cursor is `next` of the page before."""
+
+    states: Sequence[JobState] = ()
+    mine: bool = False
+    limit: int = 100
+    cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """Jobs, newest first; `next` is "" on the last page."""
+
+    jobs: Sequence[JobStatus]
+    next: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRequest:
+    """Which part of a log; both starts given, the later one counts."""
+
+    follow: bool = True
+    tail_lines: int | None = None
+    since_usec: int | None = None
+    stream: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogPiece:
+    """Bytes of one stream in their order of arrival, cut anywhere.
+
+    stream is STDOUT, STDERR or GAP; a GAP has no data: `lost_bytes` were dropped at this place.
+    """
+
+    stream: str
+    time_ns: int
+    data: bytes
+    lost_bytes: int = 0
+
+
+class JobletClient(Protocol):
+    """One connection to one host. A `job` is a whole id or a prefix of at least four characters."""
+
+    async def run(self, spec: JobSpec) -> str:
+        """Submit a job; its whole id. When this returns, the job is safe on disk."""
+
+    async def status(self, job: str) -> JobStatus:
+        """What is known of a job."""
+
+    async def list_jobs(self, query: JobQuery) -> JobPage:
+        """One page of jobs."""
+
+    async def wait(self, job: str, *, timeout_usec: int = 0) -> JobStatus:
+        """Return when the job has ended, or after the time (0: never); the state says which.
+
+        Outlives a restart of the daemon.
+        """
+
+    async def stop(self, job: str) -> str:
+        """Ask a job to end; its whole id. Does not wait for the end."""
+
+    async def cancel(self, job: str) -> str:
+        """Give up a job that has not started; its whole id."""
+
+    async def delete(self, job: str) -> str:
+        """Remove an ended job with its log; its whole id."""
+
+    async def delete_all(self, *, everybody: bool = False) -> tuple[int, int]:
+        """Remove all ended jobs of the caller or of everybody: how many, and how many live on."""
+
+    def log(self, job: str, request: LogRequest) -> AsyncGenerator[LogPiece, None]:
+        """The log from where the request says, to its end; following waits for what comes."""

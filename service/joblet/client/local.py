@@ -1,0 +1,250 @@
+"""JobletClient over D-Bus: the jobletd of this host, asked through org.joblet1.Manager.
+
+Owns the translation between the client's vocabulary and the messages of the contract, the deadline
+of each call and what is worth asking again. Leaves the bus to joblet.bus and the log format to
+follow.py, which reads the log from descriptors without the daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import fields
+from typing import TypeVar
+
+from joblet.bus.connection import Connection, Typed
+from joblet.client.api import JobPage, JobQuery, JobStatus, LogPiece, LogRequest, broken, job_status
+from joblet.errors import HostFailure, RemoteError, Unreachable
+from joblet.model.ids import ROOT_PATH
+from joblet.model.job import JobSpec
+from joblet.records.framing import BadRecord
+
+DESTINATION = "org.joblet1"
+MANAGER = "org.joblet1.Manager"
+Kind = TypeVar("Kind")
+
+NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
+
+# An answer that needs no more than the daemon's memory and disk.
+_READ_DEADLINE_S = 30
+# polkit may ask a person for a password first.
+_CHANGE_DEADLINE_S = 120
+# A wait is asked for in rounds, so that a reply which was lost is missed for one round at most.
+_WAIT_ROUND_USEC = 300 * 1_000_000
+# As long as a restart of the daemon with a large store may take.
+_RESTART_PATIENCE_S = 60.0
+_RETRY_FIRST_S = 0.05
+_RETRY_LAST_S = 1.0
+
+_SPEC_SIGNATURES = {
+    "command": "s",
+    "args": "as",
+    "name": "s",
+    "environment": "a{ss}",
+    "timeout_usec": "t",
+    "stop_grace_usec": "t",
+    "start_at_usec": "t",
+    "max_cpu": "u",
+    "max_memory": "t",
+    "max_tasks": "t",
+    "network": "s",
+    "init": "b",
+}
+
+
+class LocalClient:
+    """One connection to the system bus; fulfils JobletClient."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, address: str | None = None) -> AsyncIterator[LocalClient]:
+        """Connected while the context lasts, by default to the system bus. Raises Unreachable."""
+        try:
+            connection = await (
+                Connection.system() if address is None else Connection.open(address)
+            )
+        except Unreachable as err:
+            raise Unreachable(f"there is no system bus to reach jobletd on: {err}") from err
+        try:
+            yield cls(connection)
+        finally:
+            await connection.close()
+
+    async def run(self, spec: JobSpec) -> str:
+        """Submit a job; its whole id."""
+        job_id, _ = await self._change("RunJob", "a{sv}", [spec_options(spec)], 2)
+        return expect(str, job_id)
+
+    async def status(self, job: str) -> JobStatus:
+        """What is known of a job."""
+        [keys] = await self._read("GetJob", "s", [job], 1)
+        return job_status(expect(dict, keys))
+
+    async def list_jobs(self, query: JobQuery) -> JobPage:
+        """One page of jobs."""
+        options = {"limit": Typed("u", query.limit)}
+        if query.states:
+            options["states"] = Typed("as", [str(state) for state in query.states])
+        if query.mine:
+            options["mine"] = Typed("b", True)
+        if query.cursor:
+            options["cursor"] = Typed("s", query.cursor)
+        encoded, following = await self._read("ListJobsEncoded", "a{sv}", [options], 2)
+        try:
+            jobs = json.loads(expect(bytes, encoded))
+        except ValueError as err:
+            raise broken(f"a list that is not JSON ({err})") from err
+        page = [job_status(expect(dict, job)) for job in expect(list, jobs)]
+        return JobPage(page, expect(str, following))
+
+    async def wait(self, job: str, *, timeout_usec: int = 0) -> JobStatus:
+        """Return when the job has ended, or after the time (0: never)."""
+        end_s = time.monotonic() + timeout_usec / 1_000_000
+        silent_since_s: float | None = None
+        delay_s = _RETRY_FIRST_S
+        while True:
+            round_usec = _WAIT_ROUND_USEC
+            if timeout_usec:
+                left_usec = round((end_s - time.monotonic()) * 1_000_000)
+                # 0 would mean: without end
+                round_usec = max(1, min(round_usec, left_usec))
+            try:
+                deadline_s = round_usec / 1e6 + _READ_DEADLINE_S
+                [keys] = await self._call("WaitJob", "st", [job, round_usec], 1, deadline_s)
+            except (RemoteError, Unreachable) as err:
+                now_s = time.monotonic()
+                if silent_since_s is None:
+                    silent_since_s = now_s
+                if not self._may_come_back(err) or now_s - silent_since_s > _RESTART_PATIENCE_S:
+                    raise
+                await asyncio.sleep(delay_s)
+                delay_s = min(delay_s * 2, _RETRY_LAST_S)
+                continue
+            silent_since_s = None
+            delay_s = _RETRY_FIRST_S
+            status = job_status(expect(dict, keys))
+            if status.state.terminal or (timeout_usec and time.monotonic() >= end_s):
+                return status
+            # The whole id from now on: another job may come to share the prefix.
+            job = status.id
+
+    async def stop(self, job: str) -> str:
+        """Ask a job to end; its whole id."""
+        [job_id] = await self._change("StopJob", "sa{sv}", [job, {}], 1)
+        return expect(str, job_id)
+
+    async def cancel(self, job: str) -> str:
+        """Give up a job that has not started; its whole id."""
+        [job_id] = await self._change("CancelJob", "s", [job], 1)
+        return expect(str, job_id)
+
+    async def delete(self, job: str) -> str:
+        """Remove an ended job with its log; its whole id."""
+        [job_id] = await self._change("DeleteJob", "s", [job], 1)
+        return expect(str, job_id)
+
+    async def delete_all(self, *, everybody: bool = False) -> tuple[int, int]:
+        """Remove all ended jobs: how many, and how many live on."""
+        options = {"all": Typed("b", True)} if everybody else {}
+        deleted, skipped = await self._change("DeleteAllJobs", "a{sv}", [options], 2)
+        return expect(int, deleted), expect(int, skipped)
+
+    async def log(self, job: str, request: LogRequest) -> AsyncGenerator[LogPiece, None]:
+        """The log from where the request says, to its end."""
+        # ctypes costs milliseconds that only a reader of logs should pay
+        from joblet.client.follow import pieces
+
+        reply = await self._read("OpenLog", "sa{sv}", [job, {}], 3)
+        log_fd, index_fd = expect(int, reply[0]), expect(int, reply[1])
+        try:
+            async with aclosing(pieces(log_fd, index_fd, request)) as found:
+                async for piece in found:
+                    yield piece
+        except BadRecord as err:
+            raise broken(f"a log that this client cannot read ({err})") from err
+        except OSError as err:
+            raise HostFailure("read the log", err.errno or 0) from err
+        finally:
+            os.close(log_fd)
+            os.close(index_fd)
+
+    async def _read(
+        self, member: str, signature: str, body: Sequence[object], answers: int
+    ) -> list[object]:
+        return await self._call(member, signature, body, answers, _READ_DEADLINE_S)
+
+    async def _change(
+        self, member: str, signature: str, body: Sequence[object], answers: int
+    ) -> list[object]:
+        return await self._call(
+            member, signature, body, answers, _CHANGE_DEADLINE_S, interactive=True
+        )
+
+    async def _call(
+        self,
+        member: str,
+        signature: str,
+        body: Sequence[object],
+        answers: int,
+        deadline_s: float,
+        *,
+        interactive: bool = False,
+    ) -> list[object]:
+        try:
+            reply, _ = await self._connection.call(
+                DESTINATION,
+                ROOT_PATH,
+                MANAGER,
+                member,
+                signature,
+                body,
+                deadline_s=deadline_s,
+                interactive=interactive,
+            )
+        except Unreachable as err:
+            if self._connection.closed.done():
+                raise
+            raise Unreachable(
+                "jobletd is not running and could not be started; is it installed? "
+                f"'systemctl status jobletd' may say more ({err})"
+            ) from err
+        if len(reply) != answers:
+            raise broken(f"{len(reply)} values as the answer to {member}")
+        return reply
+
+    def _may_come_back(self, err: RemoteError | Unreachable) -> bool:
+        if self._connection.closed.done():
+            return False
+        return isinstance(err, Unreachable) or err.dbus_name == NO_REPLY
+
+
+def expect(kind: type[Kind], value: object) -> Kind:
+    """The value, if the daemon kept to the contract. Raises RemoteError."""
+    if not isinstance(value, kind):
+        raise broken(f"a {type(value).__name__} where a {kind.__name__} belongs")
+    return value
+
+
+def spec_options(spec: JobSpec) -> dict[str, Typed]:
+    """The spec as Manager.RunJob takes it; what was left at its default is the daemon's to fill."""
+    options = {}
+    for part in fields(JobSpec):
+        value = getattr(spec, part.name)
+        if part.name == "command" or value != _default(part.name):
+            wire = list(value) if isinstance(value, tuple) else value
+            options[part.name] = Typed(_SPEC_SIGNATURES[part.name], wire)
+    return options
+
+
+_DEFAULTS = JobSpec(command="")
+
+
+def _default(name: str) -> object:
+    return getattr(_DEFAULTS, name)

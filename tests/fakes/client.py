@@ -1,0 +1,164 @@
+"""A Joblet host in memory: fulfils client.api.JobletClient, runs nothing.
+
+Jobs end when a test says so beforehand (`endings`); a job without an ending never ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from joblet.client.api import JobletClient, JobPage, JobQuery, JobStatus, LogPiece, LogRequest
+from joblet.errors import InvalidSpec, JobletError, NotFound, WrongState
+from joblet.model.job import JobSpec, JobState, Reason
+
+# A whole second, early enough for every fixed time in the tests.
+NOW_USEC = 1_763_800_000_000_000
+
+
+def job_id(number: int) -> str:
+    """A valid id that begins with the number in hexadecimal digits."""
+    return f"{number:08x}-0000-4000-8000-{number:012x}"
+
+
+def job(number: int = 1, state: JobState = JobState.RUNNING, **known: object) -> JobStatus:
+    """A job as the daemon would describe it."""
+    return JobStatus(
+        id=job_id(number),
+        state=state,
+        owner_uid=0,
+        submitted_usec=NOW_USEC,
+        **known,  # type: ignore[arg-type]
+    )
+
+
+def ended(number: int = 1, exit_code: int = 0, **known: object) -> JobStatus:
+    """A job whose command has returned."""
+    state = JobState.FAILED if exit_code else JobState.COMPLETED
+    return replace(
+        job(number, state, reason=Reason.EXIT, exit_code=exit_code),
+        **known,  # type: ignore[arg-type]
+    )
+
+
+class FakeClient:
+    """The host; one instance serves any number of connections of one test."""
+
+    def __init__(self, jobs: Iterable[JobStatus] = ()) -> None:
+        self.jobs = {one.id: one for one in jobs}
+        self.endings: dict[str, JobStatus] = {}
+        self.logs: dict[str, list[LogPiece]] = {}
+        self.failures: dict[str, JobletError] = {}
+        self.interrupted_by: str | None = None
+        self.calls: list[tuple[str, object]] = []
+        self.connections = 0
+        self.specs: list[JobSpec] = []
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[JobletClient]:
+        """A connector for jobletctl."""
+        self.connections += 1
+        yield self
+
+    async def run(self, spec: JobSpec) -> str:
+        """Accept a job under the next number."""
+        await self._called("run", spec)
+        self.specs.append(spec)
+        new = job(len(self.jobs) + 1, JobState.PENDING, name=spec.name, command=spec.command)
+        self.jobs[new.id] = new
+        return new.id
+
+    async def status(self, job: str) -> JobStatus:
+        """The job as it is."""
+        await self._called("status", job)
+        return self._found(job)
+
+    async def list_jobs(self, query: JobQuery) -> JobPage:
+        """Newest first; the cursor is the index to go on at."""
+        await self._called("list", query)
+        wanted = [
+            one
+            for one in reversed(self.jobs.values())
+            if (not query.states or one.state in query.states)
+            and (not query.mine or one.owner_uid == os.getuid())
+        ]
+        start = int(query.cursor or 0)
+        end = start + query.limit
+        return JobPage(wanted[start:end], str(end) if end < len(wanted) else "")
+
+    async def wait(self, job: str, *, timeout_usec: int = 0) -> JobStatus:
+        """Give the job its ending, if it has one."""
+        await self._called("wait", (job, timeout_usec))
+        found = self._found(job)
+        if found.id in self.endings:
+            self.jobs[found.id] = self.endings.pop(found.id)
+        elif not found.state.terminal and not timeout_usec:
+            await asyncio.Event().wait()
+        return self.jobs[found.id]
+
+    async def stop(self, job: str) -> str:
+        """End a live job as stopped; its ending, if any, comes first."""
+        await self._called("stop", job)
+        found = self._found(job)
+        if found.state.terminal:
+            raise WrongState(found.id, found.state, "stop")
+        stopped = replace(found, state=JobState.STOPPED, reason=Reason.STOPPED, exit_code=143)
+        self.endings.setdefault(found.id, stopped)
+        return found.id
+
+    async def cancel(self, job: str) -> str:
+        """Cancel a job that waits."""
+        await self._called("cancel", job)
+        found = self._found(job)
+        if found.state not in (JobState.PENDING, JobState.SCHEDULED):
+            raise WrongState(found.id, found.state, "cancel")
+        self.jobs[found.id] = replace(found, state=JobState.CANCELED, reason=Reason.CANCELED)
+        return found.id
+
+    async def delete(self, job: str) -> str:
+        """Forget an ended job."""
+        await self._called("delete", job)
+        found = self._found(job)
+        if not found.state.terminal:
+            raise WrongState(found.id, found.state, "delete")
+        del self.jobs[found.id]
+        return found.id
+
+    async def delete_all(self, *, everybody: bool = False) -> tuple[int, int]:
+        """Forget all ended jobs."""
+        await self._called("delete_all", everybody)
+        gone = [one.id for one in self.jobs.values() if one.state.terminal]
+        for one in gone:
+            del self.jobs[one]
+        return len(gone), len(self.jobs)
+
+    async def log(self, job: str, request: LogRequest) -> AsyncGenerator[LogPiece, None]:
+        """The pieces as they were laid down; following an endless job never ends."""
+        await self._called("log", request)
+        found = self._found(job)
+        for piece in self.logs.get(found.id, []):
+            yield piece
+        await self._called("log end", request)
+        if request.follow and not found.state.terminal and found.id not in self.endings:
+            await asyncio.Event().wait()
+
+    async def _called(self, verb: str, what: object) -> None:
+        self.calls.append((verb, what))
+        if self.interrupted_by == verb:
+            os.kill(os.getpid(), signal.SIGINT)
+            # the loop takes the signal up; nothing else ends this
+            await asyncio.Event().wait()
+        if verb in self.failures:
+            raise self.failures[verb]
+
+    def _found(self, reference: str) -> JobStatus:
+        found = [one for key, one in self.jobs.items() if key.startswith(reference)]
+        if not found:
+            raise NotFound("job", reference)
+        if len(found) > 1:
+            raise InvalidSpec("job", f"'{reference}' selects several jobs")
+        return found[0]
