@@ -2,8 +2,8 @@
 
 Every name is resolved from an open directory and no link is followed, so nothing outside of the
 tree is touched. A directory below the second level is moved up to the top before it is emptied:
-a tree of any depth takes three descriptors and no recursion. A mount point cannot be moved, so
-what is mounted in the tree is never entered; it makes the removal fail.
+a tree of any depth takes five descriptors and no recursion. A mount point can be neither removed
+nor moved: what is mounted in the tree is never entered, it makes the removal fail (EBUSY).
 """
 
 from __future__ import annotations

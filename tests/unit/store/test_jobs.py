@@ -109,7 +109,7 @@ async def everything(store: JobStore) -> list[Job]:
     return await store.page(JobFilter(), before_seq=None, limit=1000)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(IDENTITY, CHANGES, CHANGES, st.booleans())
 def test_every_field_of_a_job_comes_back_after_insert_and_after_save(
     identity: dict[str, object],
@@ -159,7 +159,7 @@ FILTERS = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(ACTIONS, st.lists(st.tuples(FILTERS, st.integers(1, 12), st.none() | st.integers(0, 32))))
 def test_every_answer_counts_all_writes_before_it_stored_or_not(
     actions: list[tuple[str, JobState, int]],
