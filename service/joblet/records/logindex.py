@@ -82,7 +82,7 @@ def encode_entry(offset: int, time_ns: int, kind: int, value: int = 0) -> bytes:
 
 
 def decode_entries(data: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """(offset, time_ns, kind, value) of every whole entry in data; a torn last entry is left out."""
+    """(offset, time_ns, kind, value) of every whole entry in data; a torn last one is left out."""
     usable = len(data) - len(data) % ENTRY_SIZE
     for offset, time_ns, word in _ENTRY.iter_unpack(memoryview(data)[:usable]):
         yield offset, time_ns, word & 0xFF, word >> 8
