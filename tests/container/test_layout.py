@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import tomllib
 
 import pytest
 
@@ -26,6 +27,9 @@ from tests.container.machine import Machine
         ("/etc/joblet/joblet.toml", 0o100644),
         ("/run/joblet", 0o040755),
         ("/run/joblet/jobs", 0o040700),
+        ("/run/joblet/root", 0o040700),
+        ("/var/lib/joblet", 0o040700),
+        ("/var/log/joblet", 0o040700),
         ("/run/joblet/init.sock", 0o140600),
         ("/run/joblet/poke.sock", 0o140600),
     ],
@@ -54,6 +58,12 @@ def test_every_module_of_the_checkout_is_installed_and_compiled(machine: Machine
         for file in (packages / name).rglob("*.pyc")
     }
     assert compiled == wanted
+
+
+def test_installation_knows_its_version(machine: Machine) -> None:
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    said = machine.run(["/usr/libexec/joblet/jobletd", "--version"]).stdout
+    assert said.strip() == project["version"]
 
 
 def test_nothing_that_is_installed_can_be_changed_by_others(machine: Machine) -> None:

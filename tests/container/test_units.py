@@ -17,6 +17,9 @@ UNITS = (
 )
 
 
+PEER = ("org.freedesktop.DBus.Peer",)
+
+
 def properties(machine: Machine, unit: str, *names: str) -> dict[str, str]:
     shown = machine.run(["systemctl", "show", unit, f"--property={','.join(names)}"]).stdout
     return dict(line.split("=", 1) for line in shown.splitlines())
@@ -95,3 +98,59 @@ def test_helper_shares_the_mounts_of_the_host(machine: Machine) -> None:
     pid = properties(machine, "joblet-init.service", "MainPID")["MainPID"]
     seen = machine.run(["stat", "-L", "-c", "%i", "/proc/1/ns/mnt", f"/proc/{pid}/ns/mnt"]).stdout
     assert len(set(seen.split())) == 1
+
+
+def test_daemon_has_the_capabilities_it_needs_and_no_others(machine: Machine) -> None:
+    status = status_of(machine, "jobletd.service")
+    # CHOWN, DAC_OVERRIDE, FOWNER, KILL: bits 0, 1, 3, 5 of capabilities(7)
+    assert int(status["CapBnd"], 16) == int(status["CapEff"], 16) == 0b101011
+    assert (status["Seccomp"], status["NoNewPrivs"]) == ("2", "1")
+
+
+def test_call_on_the_bus_starts_the_daemon(machine: Machine) -> None:
+    machine.run(["systemctl", "stop", "jobletd.service", "jobletd.socket"])
+    machine.run(["busctl", "call", "org.joblet1", "/org/joblet1", *PEER, "Ping"], user="outsider")
+    assert properties(machine, "jobletd.service", "ActiveState") == {"ActiveState": "active"}
+    assert properties(machine, "jobletd.socket", "ActiveState") == {"ActiveState": "active"}
+
+
+@pytest.mark.journal_allows("a datagram that is no poke")
+def test_news_of_a_job_starts_the_daemon(machine: Machine) -> None:
+    machine.run(["systemctl", "stop", "jobletd.service"])
+    send = "import socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)"
+    send += "; s.sendto(b'', '/run/joblet/poke.sock')"
+    machine.run(["python3", "-c", send])
+    machine.wait_for(lambda: answers(machine), "the daemon")
+
+
+@pytest.mark.journal_allows(r"jobletd\.service: (Main process exited|Failed with result)")
+def test_killed_daemon_comes_back(machine: Machine) -> None:
+    before = properties(machine, "jobletd.service", "MainPID")
+    machine.run(["systemctl", "kill", "--signal=KILL", "jobletd.service"])
+    machine.wait_for(lambda: answers(machine), "the daemon")
+    assert properties(machine, "jobletd.service", "MainPID") != before
+
+
+@pytest.mark.journal_allows(r"jobletd: .*joblet\.toml", r"jobletd\.service: ", "Failed to start")
+def test_daemon_with_bad_settings_waits_for_a_person(machine: Machine) -> None:
+    settings = machine.read_file("/etc/joblet/joblet.toml")
+    try:
+        machine.write_file("/etc/joblet/joblet.toml", "[jobs]\nmax_runing = 3\n")
+        assert machine.run(["systemctl", "restart", "jobletd.service"], check=False).returncode != 0
+        seen = properties(machine, "jobletd.service", "ActiveState", "ExecMainStatus", "NRestarts")
+        assert seen == {"ActiveState": "failed", "ExecMainStatus": "78", "NRestarts": "0"}
+    finally:
+        machine.write_file("/etc/joblet/joblet.toml", settings)
+        machine.run(["systemctl", "restart", "jobletd.service"])
+
+
+def test_machine_reboots_into_a_working_daemon(machine: Machine) -> None:
+    machine.reboot()
+    machine.wait_for(lambda: answers(machine), "the daemon")
+    assert machine.run(["systemctl", "is-system-running"]).stdout.strip() == "running"
+
+
+def answers(machine: Machine) -> bool:
+    """Whether the daemon itself answers, without being started by the question."""
+    ping = ["busctl", "--auto-start=no", "call", "org.joblet1", "/org/joblet1", *PEER, "Ping"]
+    return machine.run(ping, check=False).returncode == 0

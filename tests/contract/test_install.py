@@ -38,8 +38,10 @@ def test_second_install_removes_modules_that_are_gone(tmp_path: Path) -> None:
 
 def test_install_leaves_out_caches_and_tests(tmp_path: Path) -> None:
     install(tmp_path)
-    kinds = {path.suffix for path in (tmp_path / PACKAGES).rglob("*") if path.is_file()}
-    assert kinds <= {".py", ".sql"}
+    for name in ("joblet", "jobletctl"):
+        package = tmp_path / PACKAGES / name
+        kinds = {path.suffix for path in package.rglob("*") if path.is_file()}
+        assert kinds <= {".py", ".sql"}
 
 
 @pytest.mark.parametrize(
