@@ -60,7 +60,7 @@ class LogWriter:
 
     def more(self, data: bytes) -> None:
         """Bytes that belong to the last entry."""
-        os.write(self.log_fd, data)
+        os.pwrite(self.log_fd, data, self.end)
         self.end += len(data)
 
     def lose(self, count: int, time_ns: int) -> None:

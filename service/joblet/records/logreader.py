@@ -97,7 +97,7 @@ class LogReader:
     def offset_at(self, time_ns: int) -> int:
         """Where the output of that time and later begins; the end if there is none.
 
-        As exact as the entries are: a writer makes a new one after a millisecond at the latest.
+        As exact as the entries are: all bytes up to the next entry count as of the same time.
         """
         while True:
             header = self._header()

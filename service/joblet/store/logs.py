@@ -66,12 +66,12 @@ class DiskJobFiles:
     def open_for_writing(self, job_id: str) -> tuple[int, int, int]:
         """Descriptors of log, index and work directory for the supervisor; caller closes.
 
-        The log appends; the index does not, because its header is written in place. Raises
-        NotFound.
+        Raises NotFound.
         """
         log, index, work = _open_all(
             job_id,
-            (f"{self._logs_of(job_id)}/log", os.O_WRONLY | os.O_APPEND),
+            # Not O_APPEND: splice(2) refuses it, and the one writer gives every offset itself.
+            (f"{self._logs_of(job_id)}/log", os.O_WRONLY),
             (f"{self._logs_of(job_id)}/log.idx", os.O_RDWR),
             (self._work_of(job_id), os.O_RDONLY | os.O_DIRECTORY),
         )

@@ -40,7 +40,7 @@ class Log:
 
     def __init__(self, directory: Path) -> None:
         flags = os.O_RDWR | os.O_CREAT
-        self.log = os.open(directory / "log", flags | os.O_APPEND, 0o644)
+        self.log = os.open(directory / "log", flags, 0o644)
         self.idx = os.open(directory / "log.idx", flags, 0o644)
         self.writer = LogWriter(self.log, self.idx)
         self.reader = LogReader(self.log, self.idx)

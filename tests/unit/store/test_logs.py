@@ -11,9 +11,10 @@ import pytest
 
 from joblet.core.ports import JobFiles, LogSummary
 from joblet.errors import HostFailure, NotFound
+from joblet.init.logwriter import LogWriter as SupervisorLogWriter
 from joblet.model.ids import new_job_id
 from joblet.paths import Paths
-from joblet.records.logindex import HEADER_SIZE, Header, decode_header
+from joblet.records.logindex import HEADER_SIZE, STDERR, STDOUT, Header
 from joblet.store.logs import DiskJobFiles
 from tests.fakes.logwriter import LogWriter
 
@@ -116,22 +117,26 @@ def test_creating_goes_on_after_a_crash_at_any_step(
     assert files.read(job, 0, 100) == (b"hello", 5, False)
 
 
-def test_the_supervisor_appends_to_the_log_and_rewrites_the_header(
-    files: JobFiles, job: str
+def test_a_supervisor_can_write_log_index_and_work_directory(
+    files: JobFiles, job: str, paths: Paths
 ) -> None:
     log, index, work = files.open_for_writing(job)
-    os.write(log, b"one")
-    os.lseek(log, 0, os.SEEK_SET)
-    os.write(log, b"two")
-    os.pwrite(index, Header(valid_from=1).encode(), 0)
-    assert os.fstat(index).st_size == HEADER_SIZE
-    assert decode_header(os.pread(index, HEADER_SIZE, 0)).valid_from == 1
+    supervisor = SupervisorLogWriter(log, index, 1 << 20)
+    source, sink = os.pipe()
+    for stream, data in ((STDOUT, b"out"), (STDERR, b"err")):
+        os.write(sink, data)
+        assert supervisor.take(stream, source, 1) == 3
+    assert supervisor.dropped_bytes == 0
     os.mkdir("inside", dir_fd=work)
-    assert os.listdir(work) == ["inside"]
+    assert os.listdir(f"{paths.work}/{job}") == ["inside"]
+    assert files.read(job, 0, 100) == (b"outerr", 6, False)
+    supervisor.seal()
+    assert files.summary(job) == LogSummary(6, 0, 0, sealed=True)
     for descriptor in (log, index, work):
         assert not os.get_inheritable(descriptor)
         os.close(descriptor)
-    assert files.read(job, 0, 100) == (b"netwo", 6, False)
+    os.close(source)
+    os.close(sink)
 
 
 def test_a_reader_cannot_write(files: JobFiles, job: str) -> None:
