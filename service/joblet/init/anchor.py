@@ -26,7 +26,7 @@ _SIGNO_PID = struct.Struct("<I8xI")  # ssi_signo, ssi_errno, ssi_code, ssi_pid (
 def run(socket_fd: int) -> None:
     """Wait for the release. All signals are blocked, so only SIGKILL ends it early."""
     syscalls.set_process_name(b"joblet-anchor")
-    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    syscalls.set_signal_mask(-1)
     mask = (1 << (signal.SIGTERM - 1)) | (1 << (signal.SIGCONT - 1))
     signal_fd = syscalls.signalfd(mask, os.O_CLOEXEC | os.O_NONBLOCK)
     poll = select.poll()

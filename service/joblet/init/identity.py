@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import signal
 
 from joblet.init import syscalls as sys
 from joblet.init.state import Setup
@@ -43,16 +42,12 @@ def reset(setup: Setup, umask: int) -> None:
     """Everything that a process inherits goes to its default."""
     os.umask(umask)
     # Python itself ignores SIGPIPE and SIGXFSZ; an ignored signal stays ignored across exec.
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        # glibc keeps two real-time signals for itself and refuses them
-        if number < 32 or number >= signal.SIGRTMIN:
-            signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    sys.default_signals()
+    sys.set_signal_mask(0)
     os.write(setup.oom_score_fd, b"0")
     os.setpriority(os.PRIO_PROCESS, 0, 0)
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-    # more CPUs than any host has: the kernel cuts the set down to what the cgroup allows
-    os.sched_setaffinity(0, range(8192))
+    sys.all_cpus()
     sys.ioprio_reset()
     sys.personality(0)
 

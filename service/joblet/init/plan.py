@@ -112,30 +112,20 @@ def encode(steps: list[Step]) -> bytes:
 def decode(data: bytes) -> list[Step]:
     """The steps of a plan, every one checked. Raises BadRecord."""
     _version, items = unpack(data, MAGIC, (1,))
-    at = 0
-
-    def take() -> Item:
-        nonlocal at
-        if at >= len(items):
-            raise BadRecord("plan: cut short")
-        at += 1
-        return items[at - 1]
-
-    count = take()
-    if not isinstance(count, int):
+    if not items or not isinstance(items[0], int):
         raise BadRecord("plan: no count of steps")
     steps = []
-    for _ in range(count):
-        name, operand_count = take(), take()
-        if not isinstance(name, bytes) or not isinstance(operand_count, int):
+    at = 1
+    for _ in range(items[0]):
+        name, count = items[at : at + 2] if at + 2 <= len(items) else (None, None)
+        if not isinstance(name, bytes) or not isinstance(count, int) or count < 0:
             raise BadRecord("plan: a step has no name or no count of operands")
-        operands = []
-        for _ in range(operand_count):
-            operand = take()
-            if operand is None:
-                raise BadRecord("plan: an operand is missing")
-            operands.append(operand)
-        made = Step(name, tuple(operands))
+        at += 2
+        operands = items[at : at + count]
+        if len(operands) != count or None in operands:
+            raise BadRecord("plan: an operand is missing")
+        at += count
+        made = Step(name, tuple(operands))  # type: ignore[arg-type]
         _check(made)
         steps.append(made)
     if at != len(items):

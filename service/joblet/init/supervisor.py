@@ -100,7 +100,7 @@ def _settle_in() -> None:
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    syscalls.set_signal_mask(0)
 
 
 class Supervisor:
