@@ -63,18 +63,17 @@ def decode_spec(given: Mapping[str, Typed], *, now_usec: int) -> JobSpec:
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """The options of Manager.ListJobs; before_seq is the cursor."""
+    """The options of Manager.ListJobs; the cursor is the seq that the page begins below."""
 
-    states: frozenset[JobState]
-    mine: bool
-    limit: int
-    before_seq: int | None
+    states: frozenset[JobState] = frozenset()
+    mine: bool = False
+    limit: int = PAGE_DEFAULT
+    cursor: int | None = None
 
 
 def decode_list(given: Mapping[str, Typed]) -> ListRequest:
     """The options of Manager.ListJobs. Raises InvalidSpec."""
-    values = options.read(given, _LIST)
-    return ListRequest(**{**_LIST_DEFAULTS, **values})  # type: ignore[arg-type]
+    return ListRequest(**options.read(given, _LIST))  # type: ignore[arg-type]
 
 
 def decode_delete_all(given: Mapping[str, Typed]) -> bool:
@@ -240,12 +239,6 @@ _LIST = {
     "mine": Key("b", flag),
     "limit": Key("u", number(1, PAGE_MAX)),
     "cursor": Key("s", _cursor),
-}
-_LIST_DEFAULTS: dict[str, object] = {
-    "states": frozenset(),
-    "mine": False,
-    "limit": PAGE_DEFAULT,
-    "cursor": None,
 }
 
 

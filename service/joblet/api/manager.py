@@ -16,11 +16,14 @@ from joblet.bus.export import Exporter, current_call
 from joblet.bus.values import Typed
 from joblet.core.jobs import JobManager
 from joblet.core.ports import JobFilter
+from joblet.errors import InvalidSpec
 from joblet.model.ids import object_path
 from joblet.model.job import Job
 
 INTERFACE = "org.joblet1.Manager"
 READ_MAX_BYTES = 1 << 20
+# The largest offset of a file.
+OFFSET_MAX = (1 << 63) - 1 - READ_MAX_BYTES
 # A page ends early when its specs are big: a message above 32 MiB costs us the connection.
 PAGE_MAX_BYTES = 4 << 20
 
@@ -134,6 +137,8 @@ class ManagerHandler:
 
     async def read_log(self, job: str, offset: int, maximum: int) -> tuple[bytes, int, bool]:
         """ReadLog."""
+        if offset > OFFSET_MAX:
+            raise InvalidSpec("offset", f"no log is longer than {OFFSET_MAX} bytes")
         found = await self._readable(job)
         return await self._jobs.read_log(found.id, offset, min(maximum, READ_MAX_BYTES))
 
@@ -157,7 +162,7 @@ class ManagerHandler:
         uid = await self._authority.uid(call)
         wanted = JobFilter(states=request.states, owner_uid=uid if request.mine else None)
         # One more than asked for tells whether there is a next page.
-        jobs = await self._jobs.page(wanted, before_seq=request.before_seq, limit=request.limit + 1)
+        jobs = await self._jobs.page(wanted, before_seq=request.cursor, limit=request.limit + 1)
         sees_all = False
         if any(job.owner_uid != uid for job in jobs):
             sees_all = await self._authority.sees_all(call)

@@ -96,6 +96,8 @@ def _unknown(name: str, known: Mapping[str, Key], hints: Mapping[str, str]) -> I
     if name in hints:
         return InvalidSpec(name, hints[name])
     shown = name if len(name) <= _KEY_SHOWN_MAX else name[:_KEY_SHOWN_MAX] + "…"
+    if not shown or not shown.isprintable():
+        shown = ascii(shown)
     if not known:
         return InvalidSpec(shown, "unknown key; there are no options yet")
     return InvalidSpec(shown, f"unknown key; known are {', '.join(sorted(known))}")

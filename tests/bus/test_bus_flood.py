@@ -1,0 +1,167 @@
+"""Much at once, in both directions: the library's writer and reader break here without our care."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from joblet.bus import outbox
+from joblet.bus.connection import PROPERTIES, Connection, MatchRule, Typed
+from joblet.bus.export import Exporter
+from tests.bus.subject import INTERFACE, NAME, PATH, Subject
+
+DEADLINE_S = 120.0
+ROOT = Path(__file__).parents[2]
+Open = Callable[[], Awaitable[Connection]]
+Until = Callable[[Callable[[], object]], Awaitable[None]]
+
+
+@pytest.fixture
+async def server(connect: Open) -> Connection:
+    return await connect()
+
+
+@pytest.fixture
+async def exporter(server: Connection) -> AsyncIterator[Exporter]:
+    async with Exporter.on(server) as exporter:
+        yield exporter
+
+
+async def _echo(client: Connection, server: Connection) -> object:
+    [back], _ = await client.call(
+        server.unique_name, PATH, NAME, "Echo", "v", [Typed("s", "hi")], deadline_s=DEADLINE_S
+    )
+    return back
+
+
+async def test_20_000_signals_pass_a_stopped_subscriber_and_calls_go_on(
+    bus: Any, connect: Open, server: Connection, exporter: Exporter
+) -> None:
+    exporter.add(PATH, Subject(exporter), INTERFACE)
+    client = await connect()
+    count = 20_000
+    listener = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(Path(__file__).parent / "listener.py"),
+        bus.address,
+        server.unique_name,
+        NAME,
+        "Tick",
+        str(count),
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}/service:{ROOT}"},
+    )
+    assert listener.stdout is not None
+    assert await listener.stdout.readline() == b"ready\n"
+    listener.send_signal(signal.SIGSTOP)
+    try:
+        for number in range(count):
+            exporter.emit(PATH, INTERFACE, "Tick", (number, Typed("s", "x" * 100)))
+        assert await _echo(client, server) == "hi"
+    finally:
+        listener.send_signal(signal.SIGCONT)
+    async with asyncio.timeout(DEADLINE_S):
+        assert await listener.wait() == 0
+    assert await _echo(client, server) == "hi"
+    assert not server.closed.done()
+
+
+async def test_changes_of_one_object_are_merged_while_they_wait(
+    connect: Open, server: Connection, exporter: Exporter, until: Until
+) -> None:
+    subject = Subject(exporter)
+    exporter.add(PATH, subject, INTERFACE)
+    listener = await connect()
+    seen: list[Any] = []
+    rule = MatchRule(server.unique_name, PROPERTIES, "PropertiesChanged")
+    async with listener.subscribe(rule, lambda signal: seen.append(signal.body[1])):
+        for number in range(1000):
+            subject.size = number
+            exporter.changed(PATH, INTERFACE, ["Size"])
+            if number == 10:
+                exporter.changed(PATH, INTERFACE, ["Colour"])
+        await until(lambda: seen and seen[-1].get("Size") == 999)
+    assert len(seen) < 10
+    assert any(values.get("Colour") == "red" for values in seen)
+
+
+async def test_a_long_queue_holds_up_new_calls_until_it_is_short(
+    connect: Open, server: Connection, exporter: Exporter, until: Until
+) -> None:
+    subject = Subject(exporter)
+    exporter.add(PATH, subject, INTERFACE)
+    client = await connect()
+    for number in range(outbox.HIGH_WATER * 3):
+        exporter.emit(PATH, INTERFACE, "Tick", (number, Typed("s", "x")))
+    length_at_call: list[int] = []
+
+    async def echo(value: Typed) -> Typed:
+        length_at_call.append(len(server._outbox))
+        return value
+
+    subject.echo = echo  # type: ignore[method-assign]
+    assert len(server._outbox) > outbox.HIGH_WATER
+    assert await _echo(client, server) == "hi"
+    assert length_at_call[0] <= outbox.LOW_WATER + 1
+
+
+async def test_a_flood_of_signals_leaves_others_their_turn(
+    connect: Open, server: Connection, until: Until
+) -> None:
+    flooder = await connect()
+    total = 3000
+    heard = 0
+    turns: list[int] = []
+    loop = asyncio.get_running_loop()
+
+    def hear(_signal: object) -> None:
+        nonlocal heard
+        heard += 1
+
+    def turn() -> None:
+        turns.append(heard)
+        if heard < total:
+            loop.call_soon(turn)
+
+    async with server.subscribe(MatchRule(flooder.unique_name, NAME, "Tick"), hear):
+        # All of it waits in the socket: the library would read it in one go.
+        loop.remove_reader(server._library._fd)
+        for number in range(total):
+            flooder.emit(PATH, NAME, "Tick", "u", [number])
+        await flooder._outbox.empty()
+        loop.call_soon(turn)
+        loop.add_reader(server._library._fd, server._library._message_reader)
+        await until(lambda: heard == total)
+    steps = [after - before for before, after in zip(turns, turns[1:], strict=False)]
+    assert max(steps) <= 32
+
+
+async def test_1_000_objects_are_served_beside_each_other(
+    connect: Open, server: Connection, exporter: Exporter
+) -> None:
+    client = await connect()
+    subject = Subject(exporter)
+    paths = [f"/org/joblet1/test/n{number}" for number in range(1000)]
+    for path in paths:
+        exporter.add(path, subject, INTERFACE)
+    [xml], _ = await client.call(
+        server.unique_name,
+        "/org/joblet1/test",
+        "org.freedesktop.DBus.Introspectable",
+        "Introspect",
+        deadline_s=DEADLINE_S,
+    )
+    assert xml.count("<node name=") == 1000
+    for path in (paths[0], paths[-1]):
+        [size], _ = await client.call(
+            server.unique_name, path, PROPERTIES, "Get", "ss", [NAME, "Size"], deadline_s=DEADLINE_S
+        )
+        assert size == 7
