@@ -23,6 +23,7 @@ from joblet.core.tasks import Tasks
 from joblet.daemon.lifecycle import LifecycleLog
 from joblet.errors import Unreachable
 from joblet.host import machine, notify, pokes
+from joblet.host.jobplan import PlanMaker
 from joblet.host.launcher import Launcher
 from joblet.host.pokes import PokeReceiver
 from joblet.host.runs import RunDirectory
@@ -74,10 +75,8 @@ async def run(config: Config, paths: Paths, version: str) -> None:
             systemd=systemd,
             spawner=spawner,
             runs=RunDirectory(paths.run_jobs),
-            layout=machine.layout(),
-            identity=identity,
+            plans=PlanMaker(machine.layout(), identity, paths.work),
             default_max_tasks=config.jobs.default_max_tasks,
-            work_parent=paths.work,
         )
         feed = EventFeed()
         facts = HostFacts(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from joblet.host.machine import JobIdentity, Layout
 from joblet.init import plan
 from joblet.init.plan import Step, step
-from joblet.model.ids import scope_name, shard_slice
+from joblet.model.ids import shard_slice
 from joblet.model.job import Job
 
 MOUNT_POINT = "/run/joblet/root"
@@ -125,42 +125,50 @@ def environment(job: Job) -> dict[str, str]:
     }
 
 
-def init_plan(job: Job, layout: Layout, who: JobIdentity, work_parent: str) -> list[Step]:
-    """The steps from the fork to the user's program."""
-    return [
-        step("namespaces", _NAMESPACES),
-        step("hostname", _hostname(job)),
-        step("loopback"),
-        *_root_steps(layout),
-        *_etc_steps(layout, _hostname(job), who),
-        step("work", f"{work_parent}/{job.id}", "work", _RW),
-        step("tmpfs", "tmp", _RW, f"size={_TMP_SIZE},nr_inodes=65536,mode=1777"),
-        *_dev_steps(),
-        *_proc_steps(),
-        step("sealed", "dev"),
-        step("sealed", "."),
-        step("pivot"),
-        # Not before it is in its scope with all its limits.
-        step("gate"),
-        step("cgroup-namespace"),
-        *[step("rlimit", *limit) for limit in _RLIMITS],
-        step("reset", _UMASK),
-        step("identity", who.uid, who.gid),
-        step("chdir", WORK),
-        step("environment", *[f"{k}={v}" for k, v in sorted(environment(job).items())]),
-        *([step("init")] if job.spec.init else []),
-        step("exec", job.spec.command, job.spec.command, *job.spec.args),
-    ]
+class PlanMaker:
+    """Makes the steps from the fork to the user's program; what all jobs share is made once."""
+
+    def __init__(self, layout: Layout, who: JobIdentity, work_parent: str) -> None:
+        self._work_parent = work_parent
+        self._root = [*_root_steps(layout), *_etc_steps(layout, who)]
+        self._devices = [
+            step("tmpfs", "tmp", _RW, f"size={_TMP_SIZE},nr_inodes=65536,mode=1777"),
+            *_dev_steps(),
+            *_proc_steps(),
+            step("sealed", "dev"),
+            step("sealed", "."),
+            step("pivot"),
+            # Not before it is in its scope with all its limits.
+            step("gate"),
+            step("cgroup-namespace"),
+            *[step("rlimit", *limit) for limit in _RLIMITS],
+            step("reset", _UMASK),
+            step("identity", who.uid, who.gid),
+            step("chdir", WORK),
+        ]
+
+    def steps(self, job: Job) -> list[Step]:
+        """The plan of one job."""
+        name = _hostname(job)
+        hosts = f"127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.1.1 {name}\n"
+        return [
+            step("namespaces", _NAMESPACES),
+            step("hostname", name),
+            step("loopback"),
+            *self._root,
+            step("file", "etc/hosts", 0o644, hosts),
+            step("file", "etc/hostname", 0o644, name + "\n"),
+            step("work", f"{self._work_parent}/{job.id}", "work", _RW),
+            *self._devices,
+            step("environment", *[f"{k}={v}" for k, v in sorted(environment(job).items())]),
+            *([step("init")] if job.spec.init else []),
+            step("exec", job.spec.command, job.spec.command, *job.spec.args),
+        ]
 
 
 def encode(steps: list[Step]) -> bytes:
     """The plan as it travels. Raises BadRecord."""
     return plan.encode(steps)
-
-
-def unit(job: Job) -> str:
-    """The scope of a job."""
-    return scope_name(job.id)
 
 
 def _hostname(job: Job) -> str:
@@ -179,20 +187,17 @@ def _root_steps(layout: Layout) -> list[Step]:
     ]
 
 
-def _etc_steps(layout: Layout, hostname: str, who: JobIdentity) -> list[Step]:
+def _etc_steps(layout: Layout, who: JobIdentity) -> list[Step]:
     passwd = (
         "root:x:0:0:root:/root:/usr/sbin/nologin\n"
         f"job:x:{who.uid}:{who.gid}:job:{WORK}:/bin/sh\n"
         "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
     )
     group = f"root:x:0:\njob:x:{who.gid}:\nnogroup:x:65534:\n"
-    hosts = f"127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.1.1 {hostname}\n"
     parents = sorted({name.split("/")[0] for name in layout.etc if "/" in name})
     return [
         step("file", "etc/passwd", 0o644, passwd),
         step("file", "etc/group", 0o644, group),
-        step("file", "etc/hosts", 0o644, hosts),
-        step("file", "etc/hostname", 0o644, hostname + "\n"),
         step("file", "etc/resolv.conf", 0o644, ""),
         step("file", "etc/nsswitch.conf", 0o644, "passwd: files\ngroup: files\nhosts: files dns\n"),
         *[step("directory", f"etc/{name}", 0o755) for name in parents],

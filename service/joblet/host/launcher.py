@@ -12,7 +12,7 @@ from collections.abc import Awaitable
 from joblet import failpoints
 from joblet.errors import HostFailure
 from joblet.host import jobplan, machine, processes
-from joblet.host.machine import JobIdentity, Layout
+from joblet.host.jobplan import PlanMaker
 from joblet.host.runs import RunDirectory
 from joblet.host.spawner import Spawner
 from joblet.host.systemd import Systemd
@@ -32,18 +32,14 @@ class Launcher:
         systemd: Systemd,
         spawner: Spawner,
         runs: RunDirectory,
-        layout: Layout,
-        identity: JobIdentity,
+        plans: PlanMaker,
         default_max_tasks: int,
-        work_parent: str,
     ) -> None:
         self._systemd = systemd
         self._spawner = spawner
         self._runs = runs
-        self._layout = layout
-        self._identity = identity
+        self._plans = plans
         self._default_max_tasks = default_max_tasks
-        self._work_parent = work_parent
         self._boot_id = machine.boot_id()
 
     def boot_id(self) -> str:
@@ -57,9 +53,7 @@ class Launcher:
         run_dir = self._runs.create(job.id)
         try:
             failpoints.hit("launch.before-spawn")
-            plan = jobplan.encode(
-                jobplan.init_plan(job, self._layout, self._identity, self._work_parent)
-            )
+            plan = jobplan.encode(self._plans.steps(job))
             birth = await self._spawner.spawn(job.id, plan, files, run_dir)
         finally:
             os.close(run_dir)

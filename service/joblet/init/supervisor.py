@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import socket
+import struct
 import time
 from collections.abc import Callable
 
@@ -23,7 +24,6 @@ from joblet.records import logindex, poke, spawn
 from joblet.records.exit import ExitRecord
 from joblet.records.run import Process, RunRecord
 
-_IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 # the job was never born: joblet-init forgets it instead of replacing its supervisor
 STATUS_STILLBORN = 3
 
@@ -95,18 +95,16 @@ def close_all_but(keep: list[int]) -> None:
 
 
 def _settle_in() -> None:
+    # Signals stay as they are in joblet-init: what could end us is blocked or ignored there.
     os.setsid()
     syscalls.set_process_name(b"joblet-super")
-    for number in _IGNORED:
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    syscalls.set_signal_mask(0)
 
 
 class Supervisor:
     """The work of one supervisor process."""
 
-    def __init__(self, job_id: str, held: Held, run: RunRecord) -> None:
+    def __init__(self, job_id: str, held: Held, run: RunRecord, poke_socket: socket.socket) -> None:
+        self._poke_socket = poke_socket
         self._job_id = job_id
         self._held = held
         self._run = run
@@ -115,7 +113,7 @@ class Supervisor:
         self._poll = select.poll()
         self._first_fd = -1
         self._anchor_fd = -1
-        self._report: socket.socket | None = None
+        self._report_fd = -1
         self._connection: socket.socket | None = None
         self._executing_ns: int | None = None
         self._cgroup: str | None = None
@@ -129,17 +127,15 @@ class Supervisor:
     def give_birth(self, birth: Birth, *, trace: bool) -> None:
         """Fork anchor and first process and tell jobletd. Raises OSError."""
         self._connection = birth.connection
-        ours, theirs = socket.socketpair(
-            socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC
-        )
-        self._report = ours
+        # packet mode: one read gives one message (pipe(7))
+        self._report_fd, report_end = os.pipe2(os.O_CLOEXEC | os.O_DIRECT)
         anchor_pid, self._anchor_fd = syscalls.clone3(0)
         if anchor_pid == 0:
             _in_child(lambda: self._be_anchor(birth))
         first_pid, self._first_fd = syscalls.clone3(syscalls.CLONE_NEWPID)
         if first_pid == 0:
-            _in_child(lambda: self._be_first(birth, theirs, trace=trace))
-        theirs.close()
+            _in_child(lambda: self._be_first(birth, report_end, trace=trace))
+        os.close(report_end)
         for fd in birth.numbers():
             os.close(fd)
         self._run.supervisor = procfs.identify(os.getpid())
@@ -159,7 +155,7 @@ class Supervisor:
         anchor.run(birth.anchor_end)
         return 0
 
-    def _be_first(self, birth: Birth, report_end: socket.socket, *, trace: bool) -> int:
+    def _be_first(self, birth: Birth, report_end: int, *, trace: bool) -> int:
         # Until the gate: a set-up without its supervisor is nobody's.
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
         close_all_but(
@@ -172,7 +168,7 @@ class Supervisor:
                 birth.gate,
                 birth.stdout_end,
                 birth.stderr_end,
-                report_end.fileno(),
+                report_end,
             ]
         )
         setup = Setup(
@@ -180,10 +176,10 @@ class Supervisor:
             stderr_fd=birth.stderr_end,
             work_fd=birth.work,
             gate_fd=birth.gate,
-            report_fd=report_end.fileno(),
+            report_fd=report_end,
         )
         # A supervisor that died before prctl sends no signal any more, but its end is closed.
-        if not _has_peer(report_end):
+        if not _has_reader(report_end):
             return firstprocess.STATUS_SETUP
         return firstprocess.run(setup, birth.plan, trace=trace)
 
@@ -224,8 +220,8 @@ class Supervisor:
             os.set_blocking(fd, False)
             poll.register(fd, select.POLLIN)
         poll.register(held.anchor, select.POLLIN)
-        if self._report is not None:
-            poll.register(self._report, select.POLLIN)
+        if self._report_fd >= 0:
+            poll.register(self._report_fd, select.POLLIN)
         if self._first_fd >= 0:
             poll.register(self._first_fd, select.POLLIN)
         ended = self._first_fd < 0
@@ -241,7 +237,7 @@ class Supervisor:
                 else:
                     self._hear_first()
         # Nothing of the job lives any more: what the pipes hold now is all there will be.
-        while self._report is not None:
+        while self._report_fd >= 0:
             self._hear_first()
         while self._anchor_open and _readable(held.anchor):
             self._hear_anchor()
@@ -270,12 +266,11 @@ class Supervisor:
         self._write_run_record()
 
     def _hear_first(self) -> None:
-        assert self._report is not None  # noqa: S101
-        data = self._report.recv(report.SIZE_MAX)
+        data = os.read(self._report_fd, report.SIZE_MAX)
         if not data:
-            self._poll.unregister(self._report)
-            self._report.close()
-            self._report = None
+            self._poll.unregister(self._report_fd)
+            os.close(self._report_fd)
+            self._report_fd = -1
             self._begin()
             return
         message = report.Report(data)
@@ -325,7 +320,9 @@ class Supervisor:
         if self._connection is None:
             return
         try:
-            socket.send_fds(self._connection, [message.encode()], fds)
+            rights = struct.pack(f"{len(fds)}i", *fds)
+            ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if fds else []
+            self._connection.sendmsg([message.encode()], ancillary)
         except (BrokenPipeError, ConnectionResetError):
             # jobletd is gone. If the gate is closed nothing runs; if it was opened the run record
             # tells the next jobletd what this message would have told.
@@ -417,13 +414,10 @@ class Supervisor:
         os.rename(name + ".new", name, src_dir_fd=self._held.run_dir, dst_dir_fd=self._held.run_dir)
 
     def _poke(self) -> None:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-            try:
-                # blocks while the queue is full: this process has nothing else to do
-                sock.sendto(poke.encode(self._job_id), self._run.poke_path)
-            except (FileNotFoundError, ConnectionRefusedError):
-                # no jobletd and no socket of its: it reads the exit record when it starts
-                return
+        # It blocks while the queue is full: this process has nothing else to do. Without a socket
+        # there is no jobletd, and the next one reads the exit record when it starts.
+        with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+            self._poke_socket.sendto(poke.encode(self._job_id), self._run.poke_path)
 
 
 def _readable(fd: int) -> bool:
@@ -432,10 +426,10 @@ def _readable(fd: int) -> bool:
     return bool(poll.poll(0))
 
 
-def _has_peer(sock: socket.socket) -> bool:
+def _has_reader(pipe_end: int) -> bool:
     poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    return not any(events & select.POLLHUP for _, events in poll.poll(0))
+    poll.register(pipe_end, 0)
+    return not poll.poll(0)
 
 
 def _pidfd(process: Process) -> int:
@@ -465,15 +459,31 @@ def _in_child(body: Callable[[], int]) -> None:
         os._exit(status)
 
 
-def run_new(job_id: str, held: Held, birth: Birth, request: spawn.Spawn, *, trace: bool) -> None:
+def run_new(
+    held: Held,
+    birth: Birth,
+    request: spawn.Spawn,
+    poke_socket: socket.socket,
+    *,
+    trace: bool,
+) -> None:
     """The life of a new job's supervisor."""
-    keep = [0, 1, 2, birth.connection.fileno(), *held.numbers(), *birth.numbers()]
+    job_id = request.job_id
+    keep = [
+        0,
+        1,
+        2,
+        poke_socket.fileno(),
+        birth.connection.fileno(),
+        *held.numbers(),
+        *birth.numbers(),
+    ]
     close_all_but(keep)
     _settle_in()
     run = RunRecord()
     run.log_cap_bytes = request.log_cap_bytes
     run.poke_path = request.poke_path
-    supervisor = Supervisor(job_id, held, run)
+    supervisor = Supervisor(job_id, held, run, poke_socket)
     try:
         supervisor.give_birth(birth, trace=trace)
     except OSError as err:
@@ -488,13 +498,15 @@ def run_new(job_id: str, held: Held, birth: Birth, request: spawn.Spawn, *, trac
     supervisor.work()
 
 
-def run_replacement(job_id: str, held: Held, run: RunRecord, status_fd: int) -> None:
+def run_replacement(
+    job_id: str, held: Held, run: RunRecord, poke_socket: socket.socket, status_fd: int
+) -> None:
     """The life of a supervisor that takes over from a killed one."""
-    keep = [0, 1, 2, *held.numbers()]
+    keep = [0, 1, 2, poke_socket.fileno(), *held.numbers()]
     if status_fd >= 0:
         keep.append(status_fd)
     close_all_but(keep)
     _settle_in()
-    supervisor = Supervisor(job_id, held, run)
+    supervisor = Supervisor(job_id, held, run, poke_socket)
     supervisor.take_over(status_fd)
     supervisor.work()

@@ -23,6 +23,8 @@ _unshare = _libc.unshare
 _unshare.argtypes = (_int,)
 _prctl = _libc.prctl
 _prctl.argtypes = (_int, _ulong, _ulong, _ulong, _ulong)
+_prctl_text = _libc["prctl"]
+_prctl_text.argtypes = (_int, _char_p)
 _sethostname = _libc.sethostname
 _sethostname.argtypes = (_char_p, ctypes.c_size_t)
 _personality = _libc.personality
@@ -152,8 +154,8 @@ def prctl(option: int, arg2: int = 0, arg3: int = 0, arg4: int = 0, arg5: int = 
 
 def set_process_name(name: bytes) -> None:
     """What ps and top show; at most 15 bytes."""
-    buffer = ctypes.create_string_buffer(name[:15])
-    prctl(PR_SET_NAME, ctypes.addressof(buffer))
+    if _prctl_text(PR_SET_NAME, name) < 0:
+        raise _fail()
 
 
 def personality(value: int) -> None:

@@ -62,6 +62,11 @@ class Zygote:
         self._by_first: dict[int, Job] = {}
         self._cgroup_fd = -1
         self._stop = False
+        # Made once and shared by all supervisors; each names the address itself.
+        self._poke_socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        # A supervisor outlives what a terminal or a shutdown sends around.
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)
         mask = (1 << (signal.SIGCHLD - 1)) | (1 << (signal.SIGTERM - 1))
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD, signal.SIGTERM))
         self._signal_fd = syscalls.signalfd(mask, os.O_CLOEXEC | os.O_NONBLOCK)
@@ -160,7 +165,9 @@ class Zygote:
                 connection=connection,
             )
             pid = self._fork(
-                lambda: supervisor.run_new(request.job_id, held, birth, request, trace=self._trace)
+                lambda: supervisor.run_new(
+                    held, birth, request, self._poke_socket, trace=self._trace
+                )
             )
         except OSError:
             for fd in kept:
@@ -265,7 +272,9 @@ class Zygote:
             job.first_pid = record.first.pid
             self._by_first[job.first_pid] = job
         job.pid = self._fork(
-            lambda: supervisor.run_replacement(job.job_id, job.held, record, status_r)
+            lambda: supervisor.run_replacement(
+                job.job_id, job.held, record, self._poke_socket, status_r
+            )
         )
         if status_r >= 0:
             os.close(status_r)
