@@ -16,10 +16,10 @@ from joblet.model.job import JobState, Reason
 
 SHORT_ID = 8
 LIST_TITLES = ("ID", "NAME", "STATE", "EXIT", "START", "DURATION", "OWNER", "COMMAND")
+LIST_ELASTIC = ("NAME", "OWNER")
 # What `timeout` of coreutils gives.
 TIMED_OUT = 124
 NOTHING = "-"
-_NAME_WIDTH = 24
 
 _REASONS = {
     Reason.SIGNAL: "it was ended by a signal",
@@ -68,7 +68,7 @@ def list_rows(jobs: Sequence[JobStatus], now_usec: int) -> list[tuple[str, ...]]
     return [
         (
             short,
-            _cut(job.name) or NOTHING,
+            job.name or NOTHING,
             job.state,
             NOTHING if job.exit_code is None else str(job.exit_code),
             moment(_start_usec(job)),
@@ -162,10 +162,6 @@ def owner(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= _NAME_WIDTH else name[: _NAME_WIDTH - 3] + "..."
 
 
 def _start_usec(job: JobStatus) -> int | None:

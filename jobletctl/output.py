@@ -27,8 +27,8 @@ _COLOURS = {
     "PENDING": "36",
 }
 _CUT = "..."
-# Where the width of the terminal leaves less, lines wrap: better than to show nothing.
-_LAST_COLUMN_MIN = 12
+# For so much of its last column (a command) a table takes room from the elastic ones.
+_LAST_COLUMN_WANTED = 20
 
 
 class ReaderGone(Exception):
@@ -121,24 +121,33 @@ class Output:
         with contextlib.suppress(OutputFailed, ReaderGone):
             self._write(sys.stderr, self._encoded(sys.stderr, f"jobletctl: {visible(text)}\n"))
 
-    def table(self, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table with the last column as wide as the terminal allows; states get colour."""
+    def table(
+        self, titles: Sequence[str], rows: Sequence[Sequence[str]], *, elastic: Sequence[str] = ()
+    ) -> None:
+        """A table; states get colour.
+
+        On a terminal the elastic columns, then the last one, are cut until the lines fit.
+        """
         shown = [[visible(cell) for cell in row] for row in rows]
-        widths = [
+        *widths, last_width = (
             max(cells(title), *(cells(row[i]) for row in shown), 0)
-            for i, title in enumerate(titles[:-1])
-        ]
-        left = sum(widths) + 2 * len(widths)
+            for i, title in enumerate(titles)
+        )
         room = self._width()
+        if room is not None:
+            room -= 2 * len(widths)
+            for i in (titles.index(title) for title in elastic):
+                excess = sum(widths) + min(last_width, _LAST_COLUMN_WANTED) - room
+                widths[i] = max(cells(titles[i]), widths[i] - max(0, excess))
+            last_width = min(last_width, max(room - sum(widths), len(_CUT)))
         for number, row in enumerate([list(titles), *shown]):
             *front, last = row
-            if room is not None:
-                last = shortened(last, max(room - left, _LAST_COLUMN_MIN))
-            padded = [
-                (self._painted(cell) if number else cell) + " " * (width - cells(cell))
-                for cell, width in zip(front, widths, strict=True)
-            ]
-            self._text("  ".join([*padded, last]).rstrip())
+            padded = []
+            for cell, width in zip(front, widths, strict=True):
+                text = shortened(cell, width)
+                padding = " " * (width - cells(text))
+                padded.append((self._painted(text) if number else text) + padding)
+            self._text("  ".join([*padded, shortened(last, last_width)]).rstrip())
 
     def flush(self) -> None:
         """Everything has reached the reader. Raises ReaderGone, OutputFailed."""

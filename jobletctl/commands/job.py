@@ -191,7 +191,8 @@ def list_(
         app.output.document([one.known() for one in jobs])
         return 0
     if jobs:
-        app.output.table(jobview.LIST_TITLES, jobview.list_rows(jobs, _now_usec()))
+        rows = jobview.list_rows(jobs, _now_usec())
+        app.output.table(jobview.LIST_TITLES, rows, elastic=jobview.LIST_ELASTIC)
     else:
         app.output.note("no jobs found")
     if more and app.output.interactive:
