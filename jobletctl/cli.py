@@ -27,8 +27,8 @@ Exit status:
   141  the reader of the output went away
 
 'job run --wait', 'job run --follow' and 'job wait' end with the exit status of the job: what its
-command returned, 128+N if signal N ended it, 124 if it ran into its time limit, 126 or 127 if the
-command could not be run, 1 if it was canceled or lost.
+command returned, 128+N if signal N ended it, 143 if it was canceled, 124 if it ran into its time
+limit, 125 if it could not be set up, 126 or 127 if the command could not be run.
 """
 
 

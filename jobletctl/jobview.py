@@ -37,9 +37,11 @@ Section = tuple[str, list[tuple[str, str]]]
 
 def exit_status(job: JobStatus) -> int:
     """What a program that stands for this job returns: the job's own status, 1 if it has none."""
-    # A canceled job ran nothing, so nothing that waits for its success may go on.
-    if job.state is JobState.CANCELED or job.exit_code is None:
+    if job.exit_code is None:
         return TIMED_OUT if job.state is JobState.TIMEOUT else 1
+    if job.exit_code == 0 and job.state is JobState.CANCELED:
+        # It ran nothing, so nothing that waits for its success may go on.
+        return 1
     return job.exit_code
 
 

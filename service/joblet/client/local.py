@@ -36,7 +36,7 @@ _CHANGE_DEADLINE_S = 120
 # A wait is asked for in rounds, so that a reply which was lost is missed for one round at most.
 _WAIT_ROUND_USEC = 300 * 1_000_000
 # As long as a restart of the daemon with a large store may take.
-_RESTART_PATIENCE_S = 60.0
+RESTART_PATIENCE_S = 60.0
 _RETRY_FIRST_S = 0.05
 _RETRY_LAST_S = 1.0
 
@@ -59,8 +59,11 @@ _SPEC_SIGNATURES = {
 class LocalClient:
     """One connection to the system bus; fulfils JobletClient."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(
+        self, connection: Connection, *, restart_patience_s: float = RESTART_PATIENCE_S
+    ) -> None:
         self._connection = connection
+        self._restart_patience_s = restart_patience_s
 
     @classmethod
     @asynccontextmanager
@@ -122,7 +125,8 @@ class LocalClient:
                 now_s = time.monotonic()
                 if silent_since_s is None:
                     silent_since_s = now_s
-                if not self._may_come_back(err) or now_s - silent_since_s > _RESTART_PATIENCE_S:
+                silent_s = now_s - silent_since_s
+                if not self._may_come_back(err) or silent_s > self._restart_patience_s:
                     raise
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, _RETRY_LAST_S)

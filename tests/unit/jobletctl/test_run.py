@@ -101,6 +101,7 @@ def test_wait_passes_the_exit_status_on(ctl: Ctl, host: FakeClient, code: int) -
         (JobState.FAILED, Reason.SETUP, 127, 127, "it could not be set up: no such command"),
         (JobState.FAILED, Reason.LOST, None, 1, "it was lost"),
         (JobState.STOPPED, Reason.STOPPED, 143, 143, "it was stopped"),
+        (JobState.CANCELED, Reason.CANCELED, 143, 143, "it was canceled before it started"),
         (JobState.CANCELED, Reason.CANCELED, None, 1, "it was canceled before it started"),
         (JobState.CANCELED, Reason.CANCELED, 0, 1, "it was canceled before it started"),
     ],

@@ -1,0 +1,317 @@
+"""LocalClient and jobletctl against the daemon's own edge on a private bus."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, aclosing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from joblet.api.authorize import Authority
+from joblet.api.jobs import JobObjects
+from joblet.api.manager import ManagerHandler
+from joblet.bus.connection import Connection
+from joblet.bus.export import Exporter
+from joblet.client.api import STDERR, STDOUT, JobQuery, LogPiece, LogRequest
+from joblet.client.local import DESTINATION, LocalClient
+from joblet.errors import RemoteError, Unreachable
+from joblet.model.job import JobSpec, JobState, Reason
+from joblet.records import logindex
+from tests.fakes.jobservice import FakeJobManager
+from tests.fakes.logwriter import LogWriter
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+DEADLINE_S = 60.0
+
+Open = Callable[[], Awaitable[Connection]]
+Until = Callable[[Callable[[], object]], Awaitable[None]]
+
+
+class LoggingJobs(FakeJobManager):
+    """Jobs in memory with one real log on disk, shared by all of them."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        self._paths = (directory / "log", directory / "log.idx")
+        flags = os.O_RDWR | os.O_CREAT
+        self._fds = [os.open(path, flags, 0o644) for path in self._paths]
+        self.writer = LogWriter(*self._fds)
+
+    def open_log(self, job_id: str) -> tuple[int, int]:
+        log_fd, index_fd = (os.open(path, os.O_RDONLY) for path in self._paths)
+        return log_fd, index_fd
+
+    def release(self) -> None:
+        for fd in self._fds:
+            os.close(fd)
+
+
+class Daemon:
+    """The edge of jobletd on a connection of its own; can be ended and started again."""
+
+    def __init__(self, connect: Open, jobs: LoggingJobs) -> None:
+        self._connect = connect
+        self.jobs = jobs
+        self._running = AsyncExitStack()
+
+    async def start(self) -> None:
+        connection = await self._connect()
+        self._running.push_async_callback(connection.close)
+        exporter = await self._running.enter_async_context(Exporter.on(connection))
+        authority = Authority(connection, deadline_s=1.0, interactive_deadline_s=1.0)
+        manager = ManagerHandler(self.jobs, authority, exporter, version="1")
+        self._running.enter_context(JobObjects(exporter, manager).shown(self.jobs, self.jobs.feed))
+        await connection.request_name(DESTINATION)
+
+    async def stop(self) -> None:
+        await self._running.aclose()
+
+
+@pytest.fixture
+async def daemon(connect: Open, tmp_path: Path) -> AsyncIterator[Daemon]:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, whom no polkit has to be asked about")
+    jobs = LoggingJobs(tmp_path)
+    made = Daemon(connect, jobs)
+    await made.start()
+    yield made
+    await made.stop()
+    jobs.release()
+
+
+@pytest.fixture
+async def client(bus: Any) -> AsyncIterator[LocalClient]:
+    async with LocalClient.connect(bus.address) as connected:
+        yield connected
+
+
+async def test_a_spec_arrives_as_it_was_sent(daemon: Daemon, client: LocalClient) -> None:
+    spec = JobSpec(
+        command="sh",
+        args=("-c", "", "ü\n"),
+        name="n",
+        environment={"A": "1", "EMPTY": ""},
+        timeout_usec=1_000_000,
+        stop_grace_usec=2_000_000,
+        start_at_usec=1_600_000_000_000_000,
+        max_cpu=150,
+        max_memory=1 << 30,
+        max_tasks=6,
+        network="none",
+        init=True,
+    )
+    job_id = await client.run(spec)
+    assert daemon.jobs.jobs[job_id].spec == spec
+
+
+async def test_the_least_spec_is_completed_by_the_daemon(
+    daemon: Daemon, client: LocalClient
+) -> None:
+    job_id = await client.run(JobSpec(command="true"))
+    assert daemon.jobs.jobs[job_id].spec == JobSpec(command="true")
+
+
+async def test_status_has_public_and_private_halves(daemon: Daemon, client: LocalClient) -> None:
+    spec = JobSpec(command="c", args=("a",), environment={"K": "V"}, max_cpu=7)
+    job = daemon.jobs.put(owner_uid=0, spec=spec)
+    daemon.jobs.start(job.id)
+    found = await client.status(job.id[:8])
+    assert (found.id, found.state, found.owner_uid) == (job.id, JobState.RUNNING, 0)
+    assert found.submitted_usec == job.submitted_usec
+    assert found.started_usec is not None
+    assert (found.command, found.args, found.environment) == ("c", ("a",), {"K": "V"})
+    assert (found.max_cpu, found.init, found.exit_code) == (7, False, None)
+    assert found.unit == f"joblet-{job.id}.scope"
+
+
+async def test_a_list_entry_is_the_same_as_the_status(daemon: Daemon, client: LocalClient) -> None:
+    job = daemon.jobs.put(owner_uid=0)
+    daemon.jobs.start(job.id)
+    daemon.jobs.end(job.id, JobState.FAILED, Reason.OOM, 137)
+    page = await client.list_jobs(JobQuery())
+    assert page.jobs == [await client.status(job.id)]
+    assert page.jobs[0].reason is Reason.OOM
+    assert page.next == ""
+
+
+async def test_a_list_is_paged_and_filtered(daemon: Daemon, client: LocalClient) -> None:
+    mine = [daemon.jobs.put(owner_uid=0).id for _ in range(5)]
+    daemon.jobs.put(owner_uid=4711)
+    daemon.jobs.start(mine[0])
+    first = await client.list_jobs(JobQuery(mine=True, limit=3))
+    second = await client.list_jobs(JobQuery(mine=True, limit=3, cursor=first.next))
+    assert [job.id for job in (*first.jobs, *second.jobs)] == mine[::-1]
+    assert (bool(first.next), second.next) == (True, "")
+    running = await client.list_jobs(JobQuery(states=[JobState.RUNNING, JobState.FAILED]))
+    assert [job.id for job in running.jobs] == [mine[0]]
+    assert len((await client.list_jobs(JobQuery())).jobs) == 6
+
+
+async def test_verbs_give_the_whole_id(daemon: Daemon, client: LocalClient) -> None:
+    running, waiting = (daemon.jobs.put(owner_uid=0).id for _ in range(2))
+    daemon.jobs.start(running)
+    assert await client.stop(running[:8]) == running
+    assert await client.cancel(waiting[:8]) == waiting
+    assert await client.delete(running[:8]) == running
+    daemon.jobs.put(owner_uid=0)
+    daemon.jobs.put(owner_uid=4711)
+    assert await client.delete_all() == (1, 1)
+    assert await client.delete_all(everybody=True) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("verb", "code"),
+    [("status", "NoSuchJob"), ("delete", "NoSuchJob"), ("wait", "NoSuchJob")],
+)
+@pytest.mark.usefixtures("daemon")
+async def test_a_refusal_keeps_its_name_and_sentence(
+    client: LocalClient, verb: str, code: str
+) -> None:
+    with pytest.raises(RemoteError, match="there is no job 'abcd'") as caught:
+        await getattr(client, verb)("abcd")
+    assert caught.value.code == code
+
+
+async def test_wait_ends_with_the_job(daemon: Daemon, client: LocalClient, until: Until) -> None:
+    job = daemon.jobs.put(owner_uid=0)
+    waiting = asyncio.ensure_future(client.wait(job.id))
+    await until(lambda: daemon.jobs.waiters)
+    daemon.jobs.start(job.id)
+    daemon.jobs.end(job.id, JobState.FAILED, Reason.EXIT, 3)
+    async with asyncio.timeout(DEADLINE_S):
+        ended = await waiting
+    assert (ended.state, ended.exit_code, ended.reason) == (JobState.FAILED, 3, Reason.EXIT)
+
+
+async def test_wait_with_a_time_gives_the_live_job(daemon: Daemon, client: LocalClient) -> None:
+    job = daemon.jobs.put(owner_uid=0)
+    async with asyncio.timeout(DEADLINE_S):
+        found = await client.wait(job.id, timeout_usec=10_000)
+    assert found.state is JobState.PENDING
+
+
+async def test_wait_outlives_a_restart_of_the_daemon(
+    daemon: Daemon, client: LocalClient, until: Until
+) -> None:
+    job = daemon.jobs.put(owner_uid=0)
+    waiting = asyncio.ensure_future(client.wait(job.id))
+    await until(lambda: daemon.jobs.waiters)
+    await daemon.stop()
+    daemon.jobs.start(job.id)
+    daemon.jobs.end(job.id, JobState.COMPLETED, Reason.EXIT, 0)
+    await daemon.start()
+    async with asyncio.timeout(DEADLINE_S):
+        assert (await waiting).state is JobState.COMPLETED
+
+
+async def test_wait_gives_up_on_a_daemon_that_does_not_come_back(
+    daemon: Daemon, connect: Open, until: Until
+) -> None:
+    client = LocalClient(await connect(), restart_patience_s=0.1)
+    job = daemon.jobs.put(owner_uid=0)
+    waiting = asyncio.ensure_future(client.wait(job.id))
+    await until(lambda: daemon.jobs.waiters)
+    await daemon.stop()
+    async with asyncio.timeout(DEADLINE_S):
+        with pytest.raises(Unreachable, match="jobletd is not running and could not be started"):
+            await waiting
+
+
+async def test_wait_gives_up_at_once_when_the_bus_is_gone(
+    daemon: Daemon, client: LocalClient, until: Until, bus: Any
+) -> None:
+    job = daemon.jobs.put(owner_uid=0)
+    waiting = asyncio.ensure_future(client.wait(job.id))
+    await until(lambda: daemon.jobs.waiters)
+    bus.kill()
+    async with asyncio.timeout(DEADLINE_S):
+        with pytest.raises(Unreachable, match="connection to the bus is closed"):
+            await waiting
+
+
+async def test_without_a_daemon_the_sentence_says_so(client: LocalClient) -> None:
+    with pytest.raises(Unreachable, match="jobletd is not running and could not be started"):
+        await client.status("abcd")
+
+
+async def test_without_a_bus_the_sentence_says_so(tmp_path: Path) -> None:
+    with pytest.raises(Unreachable, match="there is no system bus to reach jobletd on"):
+        async with LocalClient.connect(f"unix:path={tmp_path}/none"):
+            pass
+
+
+async def test_a_log_is_read_and_followed_from_descriptors(
+    daemon: Daemon, client: LocalClient
+) -> None:
+    job = daemon.jobs.put(owner_uid=0)
+    daemon.jobs.writer.write(b"history\n", 1)
+    open_before = len(os.listdir("/proc/self/fd"))
+    async with asyncio.timeout(DEADLINE_S):
+        async with aclosing(client.log(job.id, LogRequest())) as found:
+            assert await anext(found) == LogPiece(STDOUT, 1, b"history\n")
+            waiting = asyncio.ensure_future(anext(found))
+            await asyncio.sleep(0)
+            # the daemon is not needed for what follows
+            await daemon.stop()
+            daemon.jobs.writer.write(b"live\n", 2, logindex.STDERR)
+            assert await waiting == LogPiece(STDERR, 2, b"live\n")
+            daemon.jobs.writer.seal()
+            assert [piece async for piece in found] == []
+    assert len(os.listdir("/proc/self/fd")) <= open_before
+
+
+async def test_a_log_of_another_format_is_an_error_of_ours(
+    daemon: Daemon, client: LocalClient
+) -> None:
+    job = daemon.jobs.put(owner_uid=0)
+    os.pwrite(daemon.jobs.writer.idx_fd, b"JLIX\xff\xff", 0)
+    with pytest.raises(RemoteError, match="a log that this client cannot read .*version 65535"):
+        async with aclosing(client.log(job.id, LogRequest())) as found:
+            await anext(found)
+
+
+async def ctl(address: str, *args: str) -> tuple[int, bytes, bytes]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "jobletctl",
+        *args,
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{CHECKOUT}/service:{CHECKOUT}",
+            "DBUS_SYSTEM_BUS_ADDRESS": address,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    async with asyncio.timeout(DEADLINE_S):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out, err
+
+
+async def test_jobletctl_speaks_to_the_daemon_of_the_system_bus(daemon: Daemon, bus: Any) -> None:
+    status, out, err = await ctl(bus.address, "job", "run", "-e", "K=V", "echo", "a b")
+    assert (status, err) == (0, b"")
+    job_id = out.decode().strip()
+    assert daemon.jobs.jobs[job_id].spec.args == ("a b",)
+    status, out, err = await ctl(bus.address, "--json", "job", "list")
+    assert (status, err, json.loads(out)[0]["id"]) == (0, b"", job_id)
+    daemon.jobs.writer.write(b"out\xff\n", 1)
+    daemon.jobs.writer.write(b"err\n", 2, logindex.STDERR)
+    daemon.jobs.writer.seal()
+    assert await ctl(bus.address, "job", "log", job_id) == (0, b"out\xff\n", b"err\n")
+    status, out, err = await ctl(bus.address, "job", "stop", job_id[:8])
+    assert (status, out.split()[:2]) == (0, [job_id.encode(), b"CANCELED"])
+    status, out, err = await ctl(bus.address, "job", "stop", job_id)
+    assert (status, out) == (1, b"")
+    assert err.startswith(b"jobletctl: cannot cancel job ")
+    status, out, err = await ctl(bus.address, "job", "wait", job_id)
+    assert status == daemon.jobs.jobs[job_id].exit_code

@@ -1,0 +1,68 @@
+"""What jobletctl loads before it has anything to say to a daemon."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+HEAVY = {"dbus_next", "dbus_fast", "grpc", "asyncio", "cryptography", "pyroute2", "ctypes"}
+RUN_AND_LIST_MODULES = """
+import sys
+from jobletctl.__main__ import main
+status = main(sys.argv[2:])
+with open(sys.argv[1], "w") as listing:
+    print(status, *sys.modules, file=listing)
+"""
+
+
+def loaded_by(directory: Path, *args: str) -> tuple[int, set[str]]:
+    listing = directory / "modules"
+    subprocess.run(
+        [sys.executable, "-c", RUN_AND_LIST_MODULES, listing, *args],
+        env={
+            "PYTHONPATH": f"{CHECKOUT}/service:{CHECKOUT}",
+            "LC_ALL": "C.UTF-8",
+            "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={directory}/none",
+        },
+        capture_output=True,
+        check=True,
+    )
+    status, *modules = listing.read_text().split()
+    return int(status), set(modules)
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("--help", 0),
+        ("job --help", 0),
+        ("job run --help", 0),
+        ("job log --help", 0),
+        ("job run --timeout=soon true", 2),
+        ("job frobnicate", 2),
+    ],
+)
+def test_help_and_mistakes_load_neither_bus_nor_grpc(
+    tmp_path: Path, line: str, status: int
+) -> None:
+    found, modules = loaded_by(tmp_path, *line.split())
+    assert found == status
+    assert "jobletctl.commands.job" in modules
+    assert HEAVY.isdisjoint(name.partition(".")[0] for name in modules)
+
+
+def test_a_noun_is_loaded_when_it_is_named(tmp_path: Path) -> None:
+    status, modules = loaded_by(tmp_path, "frobnicate")
+    assert status == 2
+    assert "jobletctl.commands.job" not in modules
+
+
+def test_a_verb_that_needs_the_bus_loads_it(tmp_path: Path) -> None:
+    """The other tests look for the right names."""
+    status, modules = loaded_by(tmp_path, "job", "list")
+    assert status == 1
+    assert {"asyncio", "joblet.bus.connection", "joblet.client.local"} <= modules
