@@ -16,6 +16,7 @@ import pytest
 from joblet.bus import outbox
 from joblet.bus.connection import PROPERTIES, Connection, MatchRule, Typed
 from joblet.bus.export import Exporter
+from joblet.bus.stream import TURN
 from tests.bus.subject import INTERFACE, NAME, PATH, Subject
 
 DEADLINE_S = 120.0
@@ -133,15 +134,16 @@ async def test_a_flood_of_signals_leaves_others_their_turn(
 
     async with server.subscribe(MatchRule(flooder.unique_name, NAME, "Tick"), hear):
         # All of it waits in the socket: the library would read it in one go.
-        loop.remove_reader(server._library._fd)
+        loop.remove_reader(server._stream._socket)
         for number in range(total):
             flooder.emit(PATH, NAME, "Tick", "u", [number])
         await flooder._outbox.empty()
         loop.call_soon(turn)
-        loop.add_reader(server._library._fd, server._library._message_reader)
+        loop.add_reader(server._stream._socket, server._stream._readable)
         await until(lambda: heard == total)
     steps = [after - before for before, after in zip(turns, turns[1:], strict=False)]
-    assert max(steps) <= 32
+    # The end of one turn and the next read may fall into the same round of the loop.
+    assert max(steps) <= 2 * TURN
 
 
 async def test_1_000_objects_are_served_beside_each_other(

@@ -18,8 +18,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from joblet.bus import library
-from joblet.bus.library import Library, Message, MessageFlag, MessageType, Unsendable
+from joblet.bus.encode import encode
+from joblet.bus.frames import Flag, Kind, Message, build
+from joblet.bus.library import Library
 from joblet.bus.outbox import Outbox
+from joblet.bus.stream import Stream
 from joblet.bus.subscriptions import (
     BUS_INTERFACE,
     BUS_NAME,
@@ -29,7 +32,7 @@ from joblet.bus.subscriptions import (
     SignalHandler,
     Subscriptions,
 )
-from joblet.bus.values import Typed, close_all, pack, pack_variant, unpack
+from joblet.bus.values import Malformed, Typed, Unsendable, close_all
 from joblet.errors import AlreadyExists, JobletError, RemoteError, Unreachable
 
 PROPERTIES = "org.freedesktop.DBus.Properties"
@@ -69,7 +72,8 @@ class Connection:
         self._closing = False
         self.unique_name: str = connected.unique_name
         self.closed: asyncio.Future[str] = self._loop.create_future()
-        connected.add_message_handler(self._receive)
+        self._changes: dict[tuple[str, str], dict[str, Typed]] = {}
+        self._stream = Stream(connected, self._receive)
         self._watch = self._loop.create_task(connected.wait_for_disconnect())
         self._watch.add_done_callback(self._ended)
 
@@ -128,22 +132,22 @@ class Connection:
         nobody owns the name or the bus is gone.
         """
         named: list[int] = []
-        packed = pack(signature, body, named)
-        message = Message(
-            destination=destination,
+        serial = self._library.next_serial()
+        encoded = encode(signature, body, named)
+        all_fds = [*named, *fds]
+        data = build(
+            Kind.METHOD_CALL,
+            serial,
+            flags=Flag.ALLOW_INTERACTIVE_AUTHORIZATION if interactive else 0,
             path=path,
             interface=interface,
             member=member,
-            flags=MessageFlag.ALLOW_INTERACTIVE_AUTHORIZATION if interactive else MessageFlag.NONE,
+            destination=destination,
             signature=signature,
-            body=packed,
-            serial=self._library.next_serial(),
+            body=encoded,
+            fds=all_fds,
         )
         future: asyncio.Future[Message] = self._loop.create_future()
-
-        def failed(err: Unsendable) -> None:
-            if not future.done():
-                future.set_exception(err)
 
         def expire() -> None:
             if not future.done():
@@ -153,20 +157,19 @@ class Connection:
                 )
                 future.set_exception(RemoteError(_NO_REPLY, text))
 
-        message.unix_fds = _duplicates([*named, *fds])
-        entry = self._outbox.put(message, message.unix_fds, failed=failed)
-        self._pending[message.serial] = future
+        entry = self._outbox.put(data, _duplicates(all_fds))
+        self._pending[serial] = future
         timer = self._loop.call_later(deadline_s, expire)
         try:
             reply = await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled() and future.exception() is None:
-                close_all(future.result().unix_fds)
+                close_all(future.result().fds)
             raise
         finally:
             timer.cancel()
             entry.withdrawn = True
-            self._pending.pop(message.serial, None)
+            self._pending.pop(serial, None)
         return self._result(reply, destination)
 
     @asynccontextmanager
@@ -190,36 +193,44 @@ class Connection:
         """Send a signal to whom it may concern; never dropped while the connection lives."""
         if self._watch.done():
             return
-        self._outbox.put(
-            Message(
-                message_type=MessageType.SIGNAL,
-                path=path,
-                interface=interface,
-                member=member,
-                signature=signature,
-                body=pack(signature, body, []),
-            )
+        data = build(
+            Kind.SIGNAL,
+            self._library.next_serial(),
+            path=path,
+            interface=interface,
+            member=member,
+            signature=signature,
+            body=encode(signature, body, []),
         )
+        self._outbox.put(data)
 
     def emit_changed(self, path: str, interface: str, changed: Mapping[str, Typed]) -> None:
-        """PropertiesChanged; merged with one of the same object that still waits."""
+        """PropertiesChanged; merged with one of the same object that still waits.
+
+        Raises Unsendable.
+        """
+        encode("a{sv}", [changed], [])  # now, since later nobody could be told
         if self._watch.done():
             return
-        values = {name: pack_variant(value, []) for name, value in changed.items()}
         key = (path, interface)
-        waiting = self._outbox.waiting(key)
-        if waiting is not None:
-            waiting.body[1].update(values)
-            return
-        message = Message(
-            message_type=MessageType.SIGNAL,
+        if self._outbox.waits(key):
+            self._changes[key].update(changed)
+        else:
+            self._changes[key] = dict(changed)
+            self._outbox.put_mergeable(key, lambda: self._changed(key))
+
+    def _changed(self, key: tuple[str, str]) -> bytes:
+        path, interface = key
+        signature = "sa{sv}as"
+        return build(
+            Kind.SIGNAL,
+            self._library.next_serial(),
             path=path,
             interface=PROPERTIES,
             member="PropertiesChanged",
-            signature="sa{sv}as",
-            body=[interface, values, []],
+            signature=signature,
+            body=encode(signature, [interface, self._changes.pop(key), []], []),
         )
-        self._outbox.put(message, key=key)
 
     async def drained(self) -> None:
         """Wait while the send queue is long: for those who make more messages."""
@@ -230,47 +241,47 @@ class Connection:
         """Hand method calls of others to server (export.py), which answers with `reply`."""
         self._server = server
 
-    def reply(
-        self,
-        call: Message,
-        signature: str,
-        body: list[Any],
-        fds: Sequence[int] = (),
-        *,
-        failed: Callable[[Unsendable], None] | None = None,
-    ) -> None:
-        """Answer a call with a body in the library's form; takes fds over."""
+    def reply(self, call: Message, signature: str, body: Sequence[Any]) -> None:
+        """Answer a call; takes the descriptors in body over. Raises Unsendable."""
+        fds: list[int] = []
+        try:
+            encoded = encode(signature, body, fds)
+            data = build(
+                Kind.METHOD_RETURN,
+                self._library.next_serial(),
+                reply_serial=call.serial,
+                destination=call.sender,
+                signature=signature,
+                body=encoded,
+                fds=fds,
+            )
+        except Unsendable:
+            close_all(fds)
+            raise
         if self._closed_to(call):
             close_all(fds)
-            return
-        message = Message(
-            destination=call.sender,
-            message_type=MessageType.METHOD_RETURN,
-            reply_serial=call.serial,
-            signature=signature,
-            body=body,
-            unix_fds=list(fds),
-        )
-        self._outbox.put(message, fds, failed=failed)
+        else:
+            self._outbox.put(data, fds)
 
     def reply_error(self, call: Message, name: str, text: str) -> None:
         """Answer a call with an error."""
         if self._closed_to(call):
             return
-        # A NUL or a lone surrogate in the text would break the connection or the reply.
+        # A NUL or a lone surrogate in the text could not be sent.
         safe = text.replace("\0", "").encode("utf-8", "backslashreplace").decode()
-        message = Message(
-            destination=call.sender,
-            message_type=MessageType.ERROR,
+        data = build(
+            Kind.ERROR,
+            self._library.next_serial(),
             reply_serial=call.serial,
+            destination=call.sender,
             error_name=name,
             signature="s",
-            body=[safe],
+            body=encode("s", [safe], []),
         )
-        self._outbox.put(message)
+        self._outbox.put(data)
 
     def _closed_to(self, call: Message) -> bool:
-        return self._watch.done() or bool(call.flags & MessageFlag.NO_REPLY_EXPECTED)
+        return self._watch.done() or bool(call.flags & Flag.NO_REPLY_EXPECTED)
 
     async def _call_bus(
         self, member: str, signature: str, body: Sequence[Any]
@@ -283,49 +294,53 @@ class Connection:
         """Tell the bus something without waiting for its answer."""
         if self._watch.done():
             return
-        message = Message(
-            destination=BUS_NAME,
+        data = build(
+            Kind.METHOD_CALL,
+            self._library.next_serial(),
+            flags=Flag.NO_REPLY_EXPECTED,
             path=BUS_PATH,
             interface=BUS_INTERFACE,
             member=member,
-            flags=MessageFlag.NO_REPLY_EXPECTED,
+            destination=BUS_NAME,
             signature=signature,
-            body=body,
+            body=encode(signature, body, []),
         )
-        self._outbox.put(message)
+        self._outbox.put(data)
 
-    def _receive(self, message: Message) -> bool:
-        """Every message that arrives; true tells the library to leave it alone."""
-        kind = message.message_type
-        if kind is MessageType.METHOD_CALL and self._server is not None:
+    def _receive(self, message: Message) -> None:
+        """Every message that arrives."""
+        kind = message.kind
+        if kind == Kind.METHOD_CALL and self._server is not None:
             self._server(message)
-            return True
-        if kind is MessageType.METHOD_RETURN or kind is MessageType.ERROR:
+            return
+        if kind in (Kind.METHOD_RETURN, Kind.ERROR):
             future = self._pending.pop(message.reply_serial, None)
             if future is not None and not future.done():
                 future.set_result(message)
-                return True
-        elif kind is MessageType.SIGNAL:
+                return
+        elif kind == Kind.SIGNAL:
             self._subscriptions.dispatch(message)
-        else:
+        elif kind == Kind.METHOD_CALL:
             self.reply_error(message, UNKNOWN_METHOD, "this program offers no methods")
-        close_all(message.unix_fds)
-        return True
+        # Messages of other kinds are ignored, as the specification has it.
+        close_all(message.fds)
 
     def _result(self, reply: Message, destination: str) -> tuple[list[Any], list[int]]:
-        if reply.message_type is MessageType.ERROR:
-            close_all(reply.unix_fds)
-            raise _remote_error(reply, destination)
         try:
-            return unpack(reply.signature, reply.body, reply.unix_fds, typed=False), reply.unix_fds
-        except Unsendable:
-            close_all(reply.unix_fds)
+            values = reply.values(typed=False)
+        except Malformed:
+            close_all(reply.fds)
             raise
+        if reply.kind == Kind.ERROR:
+            close_all(reply.fds)
+            raise _remote_error(reply, values, destination)
+        return values, reply.fds
 
     def _ended(self, watch: asyncio.Task[None]) -> None:
         err = None if watch.cancelled() else watch.exception()
         why = "" if self._closing else f"the bus closed the connection ({err or 'end of stream'})"
         self._outbox.close()
+        self._stream.close()
         self._library.release()
         for future in self._pending.values():
             if not future.done():
@@ -346,8 +361,8 @@ def _duplicates(fds: Sequence[int]) -> list[int]:
     return copies
 
 
-def _remote_error(reply: Message, destination: str) -> JobletError:
-    text = reply.body[0] if reply.signature.startswith("s") else ""
+def _remote_error(reply: Message, values: list[Any], destination: str) -> JobletError:
+    text = values[0] if reply.signature.startswith("s") else ""
     if reply.error_name.startswith(_NOBODY_THERE):
         return Unreachable(f"{destination} is not running: {text}" if text else destination)
     return RemoteError(reply.error_name, text or reply.error_name)

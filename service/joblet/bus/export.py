@@ -20,18 +20,20 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from joblet.bus import standard
 from joblet.bus.connection import Connection
-from joblet.bus.interfaces import ContractError, Interface, Method
-from joblet.bus.library import Message, MessageFlag, SignatureTree, Unsendable
+from joblet.bus.frames import Flag, Message
+from joblet.bus.interfaces import ContractError, Interface
 from joblet.bus.subscriptions import BUS_INTERFACE, BUS_NAME, BUS_PATH, MatchRule, Signal
-from joblet.bus.values import Typed, close_all, pack, unpack
+from joblet.bus.values import Malformed, Typed, close_all
 from joblet.errors import DBUS_ERROR_PREFIX, HostFailure, JobletError
 
 INTERNAL = DBUS_ERROR_PREFIX + "Internal"
+
+# Types of arguments that can be, or contain, a descriptor.
+_CARRIES_FDS = frozenset("hv")
 
 logger = logging.getLogger(__name__)
 
@@ -146,25 +148,29 @@ class Exporter:
                     f"{message.member} takes '{expected}', not '{message.signature}'",
                 )
             try:
-                args = unpack(expected, message.body, message.unix_fds, typed=True)
-            except Unsendable as err:
+                args = message.values(typed=True)
+            except Malformed as err:
                 raise standard.Refused(standard.INVALID_ARGS, str(err)) from err
             if target.interface is not None:
                 self._start(message, target, target.interface.name, args)
                 return
-            self._reply(message, target.method, target.function(*args))
+            self._connection.reply(message, target.method.out_signature, target.function(*args))
         except standard.Refused as err:
             self._connection.reply_error(message, err.name, str(err))
-        except Exception:
-            self._internal(message)
-        close_all(message.unix_fds)
+        except Exception as err:
+            self._internal(message, err)
+        close_all(message.fds)
 
     def _start(
         self, message: Message, target: standard.Target, interface: str, args: list[Any]
     ) -> None:
-        interactive = bool(message.flags & MessageFlag.ALLOW_INTERACTIVE_AUTHORIZATION)
+        interactive = bool(message.flags & Flag.ALLOW_INTERACTIVE_AUTHORIZATION)
         call = Call(message.sender, message.path, interface, message.member, interactive)
         running = _Running(call, message)
+        if not _CARRIES_FDS & set(message.signature):
+            # A call may wait for hours; nothing that no argument names waits with it.
+            close_all(message.fds)
+            message.fds.clear()
         self._running.setdefault(call.sender, set()).add(running)
         running.task = self._loop.create_task(self._run(running, target, args))
         # Not in the coroutine: one that is cancelled before its first step never runs.
@@ -178,7 +184,7 @@ class Exporter:
             result = await target.function(*args)
             outs = len(target.method.out_args)
             body = () if outs == 0 else (result,) if outs == 1 else result
-            self._reply(message, target.method, body)
+            self._connection.reply(message, target.method.out_signature, body)
         except JobletError as err:
             level = logging.WARNING if isinstance(err, HostFailure) else logging.DEBUG
             logger.log(level, "%s for %s: %s", message.member, message.sender, err)
@@ -186,33 +192,19 @@ class Exporter:
         except asyncio.CancelledError:
             if not running.gone:
                 self._connection.reply_error(message, standard.NO_REPLY, "jobletd is stopping")
-        except Exception:
-            self._internal(message)
+        except Exception as err:
+            self._internal(message, err)
 
-    def _reply(self, message: Message, method: Method, body: Sequence[Any]) -> None:
-        fds = [body[index] for index in _descriptor_positions(method.out_signature)]
-        try:
-            packed = pack(method.out_signature, body, [])
-        except Unsendable:
-            close_all(fds)
-            raise
-        self._connection.reply(
-            message,
-            method.out_signature,
-            packed,
-            fds,
-            failed=lambda err: self._internal(message, err),
-        )
-
-    def _internal(self, message: Message, err: BaseException | None = None) -> None:
+    def _internal(self, message: Message, err: Exception) -> None:
+        """Our bug: all of it goes to the log, a number to the caller."""
         number = uuid.uuid4().hex[:8]
         what = f"{message.interface}.{message.member}"
-        logger.error("internal error %s in %s", number, what, exc_info=err or True)
+        logger.error("internal error %s in %s", number, what, exc_info=err)
         text = f"internal error {number}; the journal of the service says more"
         self._connection.reply_error(message, INTERNAL, text)
 
     def _forget(self, running: _Running) -> None:
-        close_all(running.message.unix_fds)
+        close_all(running.message.fds)
         others = self._running.get(running.call.sender)
         if others is not None:
             others.discard(running)
@@ -261,16 +253,8 @@ def _check_class(kind: type, interface: Interface) -> tuple[str, ...]:
             raise ContractError(
                 f"{where}: {method.attribute} must take {len(method.in_args)} arguments"
             )
-        if len(_descriptor_positions(method.out_signature)) != method.out_signature.count("h"):
-            raise ContractError(f"{where}: {method.name} returns a descriptor inside a container")
     for prop in interface.properties.values():
         if prop.access != "read":
             raise ContractError(f"{where}: property {prop.name} is not read-only")
     attributes = (prop.attribute for prop in interface.properties.values())
     return tuple(attribute for attribute in attributes if not hasattr(kind, attribute))
-
-
-@cache
-def _descriptor_positions(signature: str) -> tuple[int, ...]:
-    types = SignatureTree(signature).types
-    return tuple(index for index, part in enumerate(types) if part.signature == "h")

@@ -1,23 +1,25 @@
 """The D-Bus library, with its faults contained.
 
-The only module that touches dbus-next 0.2.3. What is overridden or worked around here:
+The only module that touches dbus-next 0.2.3. The library finds the bus, authenticates, says Hello
+and writes what the socket would not take at once. What is done here or above it, and why:
 
-- its writer dies of EAGAIN when two messages wait: outbox.py hands it one at a time;
-- its reader goes on while there is input, so a flood starves the event loop: ours takes turns;
-- its cache of signatures grows with every new one a stranger sends: ours is emptied;
-- it reads an authentication that the other side hung up on for ever, takes a refused Hello for a
-  success, and leaves its socket open at the end;
-- its message handling sends tracebacks to callers: connection.py answers every message itself.
+- its writer dies of EAGAIN when two messages wait: it gets one at a time, from outbox.py;
+- its reader goes on while there is input, so a flood starves the event loop, it loses the
+  connection over a message that it does not understand, and it is slow: stream.py reads;
+- its message handling sends tracebacks to callers: connection.py answers every message;
+- it waits for ever for the end of a line when the other side hangs up during authentication,
+  takes a refused Hello for a success, and never closes its socket.
 
 The names it overrides are pinned by a test.
 """
 
 from __future__ import annotations
 
+import array
 import asyncio
-import os
-import struct
+import socket
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from joblet.errors import Unreachable
@@ -30,11 +32,10 @@ if _hide_gi:
 from dbus_next import (  # noqa: E402
     AuthError,
     InvalidAddressError,
-    Message,
-    MessageFlag,
-    MessageType,
     SignatureTree,
-    Variant,
+    assert_bus_name_valid,
+    assert_interface_name_valid,
+    assert_member_name_valid,
 )
 from dbus_next.aio import MessageBus  # noqa: E402
 
@@ -43,32 +44,35 @@ if _hide_gi:
 
 __all__ = [
     "Library",
-    "Message",
-    "MessageFlag",
-    "MessageType",
+    "MessageBus",
     "SignatureTree",
-    "Unsendable",
-    "Variant",
+    "assert_bus_name_valid",
+    "assert_interface_name_valid",
+    "assert_member_name_valid",
     "connect",
 ]
 
-# Messages read before other work gets its turn; at some 100 us each a turn stays below 5 ms.
-_TURN = 32
-_SIGNATURES_MAX = 4096
-# What a message that the library does not understand raises in it; the stream is lost then.
-_PARSE_FAULTS = (ValueError, TypeError, LookupError, AttributeError, RuntimeError, struct.error)
 # The daemon itself gives a peer 5 s to authenticate and 30 s in its slowest configuration.
 _CONNECT_DEADLINE_S = 30
 
 
-class Unsendable(ValueError):
-    """A value that does not fit its signature, or that no message may carry."""
+class _Rest:
+    """Bytes that the socket did not take at once, in the shape of a message of the library."""
+
+    __slots__ = ("data", "serial", "unix_fds")
+
+    def __init__(self, data: bytes, fds: Sequence[int]) -> None:
+        self.data = data
+        self.unix_fds = list(fds)
+        self.serial = 1
+
+    def _marshall(self, *, negotiate_unix_fd: bool) -> bytes:
+        del negotiate_unix_fd
+        return self.data
 
 
 class Library(MessageBus):  # type: ignore[misc]
     """One connection of the library; connection.py owns it."""
-
-    _unmarshaller: Any
 
     def __init__(self, address: str) -> None:
         try:
@@ -77,13 +81,39 @@ class Library(MessageBus):  # type: ignore[misc]
             self.release()
             raise
 
-    def hand_over(self, message: Message) -> asyncio.Future[None]:
-        """Marshal and send one message; only when the one before has gone. Raises Unsendable."""
+    @property
+    def socket(self) -> socket.socket:
+        """The connected socket."""
+        return self._sock  # type: ignore[no-any-return]
+
+    def write(self, chunks: Sequence[bytes], fds: Sequence[int]) -> asyncio.Future[None] | None:
+        """Send whole messages, fds with the first byte; None when all of it has gone at once.
+
+        Otherwise a future of the rest, before which nothing else may be written.
+        """
+        control = []
+        if fds:
+            control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
         try:
-            sent: asyncio.Future[None] = self.send(message)
-        except (ValueError, TypeError, AttributeError, struct.error) as err:
-            raise Unsendable(str(err)) from err
-        return sent
+            count = self._sock.sendmsg(chunks, control)
+        except (BlockingIOError, InterruptedError):
+            count = 0
+        except OSError as err:
+            self.fail(err)
+            return self._loop.create_future()  # type: ignore[no-any-return]
+        if count == sum(map(len, chunks)):
+            return None
+        rest = _Rest(b"".join(chunks)[count:], () if count else fds)
+        return self.send(rest)  # type: ignore[no-any-return]
+
+    def fail(self, err: Exception) -> None:
+        """The connection is lost."""
+        self._finalize(err)
+
+    def leftovers(self) -> tuple[bytes, list[int]]:
+        """Stop the library's reader; what it had read of a message that was not whole yet."""
+        self._loop.remove_reader(self._fd)
+        return bytes(self._unmarshaller.buf), list(self._unmarshaller.unix_fds)
 
     def release(self) -> None:
         """Close the socket. Idempotent; the library itself never does it."""
@@ -99,21 +129,6 @@ class Library(MessageBus):  # type: ignore[misc]
         self._finalize()
         self._disconnect_future.exception()  # seen: `connect` tells the caller
         self.release()
-
-    def _message_reader(self) -> None:
-        try:
-            for _ in range(_TURN):
-                message = self._unmarshaller.unmarshall()
-                if message is None:
-                    return
-                self._unmarshaller = self._create_unmarshaller()
-                for fd in message.unix_fds:
-                    os.set_inheritable(fd, False)
-                self._on_message(message)
-            if len(SignatureTree._cache) > _SIGNATURES_MAX:
-                SignatureTree._cache.clear()
-        except (OSError, EOFError, *_PARSE_FAULTS) as err:
-            self._finalize(err)
 
     async def _auth_readline(self) -> str:
         line = b""

@@ -1,4 +1,4 @@
-"""The send queue: one message at a time in the library, the rest waits here.
+"""The send queue: messages go in order, several in one write; what the socket refuses waits here.
 
 Nothing that was put in is dropped while the connection lives. Changes of properties of one object
 are merged while they wait. Writers who can wait call `drained` and are held up while the queue is
@@ -11,34 +11,40 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from joblet.bus.library import Library, Message, Unsendable
+from joblet.bus.library import Library
 from joblet.bus.values import close_all
 from joblet.errors import Unreachable
 
 # Far above what one busy moment makes, far below what would be felt in memory (about 1 MB).
 HIGH_WATER = 1000
 LOW_WATER = 200
+# One write: what a socket buffer of the usual size takes, and below IOV_MAX.
+_WRITE_BYTES = 1 << 16
+_WRITE_MESSAGES = 64
 
 MergeKey = tuple[str, str]
 
 
 class Entry:
-    """A message that waits; its descriptors are closed when it is sent or given up."""
+    """A message that waits; its descriptors are closed when it has gone or is given up."""
 
-    __slots__ = ("failed", "fds", "key", "message", "withdrawn")
+    __slots__ = ("data", "fds", "withdrawn")
 
-    def __init__(
-        self,
-        message: Message,
-        fds: Sequence[int],
-        key: MergeKey | None,
-        failed: Callable[[Unsendable], None] | None,
-    ) -> None:
-        self.message = message
+    def __init__(self, data: bytes, fds: Sequence[int] = ()) -> None:
+        self.data = data
         self.fds = fds
-        self.key = key
-        self.failed = failed
         self.withdrawn = False
+
+
+class _Mergeable(Entry):
+    """A message whose bytes are made when it goes, so that it can change until then."""
+
+    __slots__ = ("key", "make")
+
+    def __init__(self, key: MergeKey, make: Callable[[], bytes]) -> None:
+        super().__init__(b"")
+        self.key = key
+        self.make = make
 
 
 class Outbox:
@@ -46,49 +52,37 @@ class Outbox:
 
     def __init__(self, library: Library) -> None:
         self._library = library
+        self._loop = asyncio.get_running_loop()
         self._waiting: deque[Entry] = deque()
-        self._mergeable: dict[MergeKey, Entry] = {}
-        self._in_flight: Entry | None = None
-        self._drained: asyncio.Event = asyncio.Event()
+        self._mergeable: set[MergeKey] = set()
+        self._in_flight: list[Entry] = []
+        self._scheduled = False
+        self._drained = asyncio.Event()
         self._drained.set()
-        self._empty: asyncio.Event = asyncio.Event()
+        self._empty = asyncio.Event()
         self._empty.set()
         self._closed = False
 
     def __len__(self) -> int:
-        return len(self._waiting) + (self._in_flight is not None)
+        return len(self._waiting) + len(self._in_flight)
 
-    def put(
-        self,
-        message: Message,
-        fds: Sequence[int] = (),
-        *,
-        key: MergeKey | None = None,
-        failed: Callable[[Unsendable], None] | None = None,
-    ) -> Entry:
-        """Queue a message. `failed` hears of one that could not be marshalled; a key may wait once.
+    def put(self, data: bytes, fds: Sequence[int] = ()) -> Entry:
+        """Queue a message.
 
         Raises Unreachable when the connection is gone; the descriptors are closed in any case.
         """
-        if self._closed:
-            close_all(fds)
-            raise Unreachable("the connection to the bus is closed")
-        entry = Entry(message, fds, key, failed)
-        self._waiting.append(entry)
-        if key is not None:
-            self._mergeable[key] = entry
-        if self._in_flight is None:
-            self._send_next()
-        if len(self._waiting) > HIGH_WATER:
-            self._drained.clear()
-        if self._in_flight is not None:
-            self._empty.clear()
+        entry = Entry(data, fds)
+        self._add(entry)
         return entry
 
-    def waiting(self, key: MergeKey) -> Message | None:
-        """The message with this key that has not gone yet, to be changed in place."""
-        entry = self._mergeable.get(key)
-        return None if entry is None else entry.message
+    def put_mergeable(self, key: MergeKey, make: Callable[[], bytes]) -> None:
+        """Queue a message that is made when it goes; no other may wait with this key."""
+        self._add(_Mergeable(key, make))
+        self._mergeable.add(key)
+
+    def waits(self, key: MergeKey) -> bool:
+        """True while a message with this key has not gone."""
+        return key in self._mergeable
 
     @property
     def congested(self) -> bool:
@@ -106,43 +100,66 @@ class Outbox:
     def close(self) -> None:
         """Give up what waits; wakes all who wait for it."""
         self._closed = True
-        if self._in_flight is not None:
-            close_all(self._in_flight.fds)
-            self._in_flight = None
-        for entry in self._waiting:
+        for entry in (*self._in_flight, *self._waiting):
             close_all(entry.fds)
+        self._in_flight = []
         self._waiting.clear()
         self._mergeable.clear()
         self._drained.set()
         self._empty.set()
 
-    def _send_next(self) -> None:
-        # `failed` may put an error reply into the queue, so something may be on its way again.
-        while self._waiting and self._in_flight is None:
-            entry = self._waiting.popleft()
-            if entry.key is not None:
-                del self._mergeable[entry.key]
+    def _add(self, entry: Entry) -> None:
+        if self._closed:
+            close_all(entry.fds)
+            raise Unreachable("the connection to the bus is closed")
+        self._waiting.append(entry)
+        self._empty.clear()
+        if len(self._waiting) > HIGH_WATER:
+            self._drained.clear()
+        # At the end of this round of the event loop: what else it makes goes in the same write.
+        if not self._scheduled and not self._in_flight:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        while self._waiting and not self._in_flight:
+            batch = self._next_batch()
+            if not batch:
+                continue
+            rest = self._library.write([entry.data for entry in batch], batch[0].fds)
+            if rest is None:
+                close_all(batch[0].fds)
+            else:
+                self._in_flight = batch
+                rest.add_done_callback(self._sent)
+        if not self._drained.is_set() and len(self._waiting) <= LOW_WATER:
+            self._drained.set()
+        if not self._waiting and not self._in_flight:
+            self._empty.set()
+
+    def _next_batch(self) -> list[Entry]:
+        """Messages for one write; descriptors travel with the first byte of it."""
+        batch: list[Entry] = []
+        size = 0
+        while self._waiting and len(batch) < _WRITE_MESSAGES and size < _WRITE_BYTES:
+            entry = self._waiting[0]
+            if entry.fds and batch and not entry.withdrawn:
+                break
+            self._waiting.popleft()
             if entry.withdrawn:
                 close_all(entry.fds)
                 continue
-            try:
-                sent = self._library.hand_over(entry.message)
-            except Unsendable as err:
-                close_all(entry.fds)
-                if entry.failed is not None:
-                    entry.failed(err)
-                continue
-            self._in_flight = entry
-            sent.add_done_callback(self._sent)
-        if not self._drained.is_set() and len(self._waiting) <= LOW_WATER:
-            self._drained.set()
-        if self._in_flight is None:
-            self._empty.set()
+            if isinstance(entry, _Mergeable):
+                self._mergeable.discard(entry.key)
+                entry.data = entry.make()
+            batch.append(entry)
+            size += len(entry.data)
+        return batch
 
-    def _sent(self, sent: asyncio.Future[None]) -> None:
-        if sent.cancelled() or sent.exception() is not None or self._closed:
+    def _sent(self, rest: asyncio.Future[None]) -> None:
+        if rest.cancelled() or rest.exception() is not None or self._closed:
             return  # the connection is gone; close() follows or has been
-        if self._in_flight is not None:
-            close_all(self._in_flight.fds)
-            self._in_flight = None
-        self._send_next()
+        close_all(self._in_flight[0].fds)
+        self._in_flight = []
+        self._flush()

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from joblet.bus.frames import Message
 from joblet.bus.interfaces import Interface, Method, Property, parse
-from joblet.bus.library import Message
 from joblet.bus.values import Typed
 
 _ERROR = "org.freedesktop.DBus.Error."

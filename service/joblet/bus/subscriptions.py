@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from joblet.bus.library import Message, Unsendable
-from joblet.bus.values import unpack
+from joblet.bus.frames import Message
+from joblet.bus.values import Malformed
 from joblet.errors import Unreachable
 
 BUS_NAME = "org.freedesktop.DBus"
@@ -125,30 +125,28 @@ class Subscriptions:
     def dispatch(self, message: Message) -> None:
         """Hand a received signal to the handlers it is for."""
         sender, path = message.sender, message.path
-        interface, member = message.interface, message.member
-        if member == _OWNER_CHANGED and sender == BUS_NAME:
-            self._owner_changed(message.body)
-        subscriptions = self._by_member.get((interface, member))
-        if subscriptions is None:
+        interface, member = message.interface or "", message.member
+        subscriptions = self._by_member.get((interface, member), ())
+        from_bus = sender == BUS_NAME and member == _OWNER_CHANGED
+        if not from_bus and not any(self._believed(sender, s.rule.sender) for s in subscriptions):
             return
-        signal: Signal | None = None
+        try:
+            body = message.values(typed=False)
+        except Malformed as err:
+            logger.warning("signal %s.%s dropped: %s", interface, member, err)
+            return
+        if from_bus:
+            self._owner_changed(body)
+        signal = Signal(sender, path, interface, member, body)
         for subscription in subscriptions:
             rule = subscription.rule
-            if not self._believed(sender, rule.sender):
-                continue
-            if rule.path is not None and rule.path != path:
-                continue
-            if rule.arg0 is not None and message.body[:1] != [rule.arg0]:
-                continue
-            if signal is None:
-                try:
-                    body = unpack(message.signature, message.body, message.unix_fds, typed=False)
-                except Unsendable as err:
-                    logger.warning("signal %s.%s dropped: %s", interface, member, err)
-                    return
-                signal = Signal(sender, path, interface, member, body)
-            # Called by the loop, so that one failing handler costs neither the others nor us.
-            self._loop.call_soon(subscription.deliver, signal)
+            if (
+                self._believed(sender, rule.sender)
+                and rule.path in (None, path)
+                and (rule.arg0 is None or body[:1] == [rule.arg0])
+            ):
+                # By the loop, so that one failing handler costs neither the others nor us.
+                self._loop.call_soon(subscription.deliver, signal)
 
     def _believed(self, sender: str, wanted: str) -> bool:
         if sender == wanted:
