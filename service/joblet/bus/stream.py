@@ -92,6 +92,9 @@ class Stream:
         try:
             message = frames.parse(data)
         except Malformed as err:
+            if self._fds:
+                # They may be this message's; the next one must not get them.
+                raise
             logger.warning("a message was dropped: %s", err)
             return
         count = message.fds_expected

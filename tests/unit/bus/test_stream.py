@@ -1,4 +1,4 @@
-"""The incoming stream: cut into messages wherever the reads fall, and what is done with bad ones."""
+"""The incoming stream: cut into messages wherever the reads fall; what is done with bad ones."""
 
 from __future__ import annotations
 
@@ -100,8 +100,22 @@ async def test_a_message_with_a_bad_header_is_dropped_and_the_next_is_read(
     reader.peer.send(_message("one") + bad + _message("two"))
     await reader.rounds()
     assert reader.words == ["one", "two"]
-    assert "a message was dropped: a header field of type b'z'" in caplog.text
+    assert "a message was dropped: a bad header: a header field of type b'z'" in caplog.text
     assert reader.library.failure is None
+
+
+async def test_a_bad_header_with_descriptors_about_ends_the_connection(reader: Reader) -> None:
+    bad = b"l\4\0\1" + struct.pack("<III", 0, 1, 8) + b"\1\1z\0\0\0\0\0"
+    read_end, write_end = os.pipe()
+    control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [write_end]))]
+    stream = reader.start()
+    reader.peer.sendmsg([bad], control)
+    await reader.rounds()
+    assert reader.library.failure is not None
+    stream.close()
+    os.close(write_end)
+    assert os.read(read_end, 1) == b"", "somebody still holds the writing end"
+    os.close(read_end)
 
 
 async def test_a_stream_out_of_step_ends_the_connection(reader: Reader) -> None:
