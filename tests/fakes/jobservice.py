@@ -7,11 +7,11 @@ import os
 
 from joblet.core.events import EventFeed
 from joblet.core.jobs import JobManager
-from joblet.core.ports import JobFilter, LogSummary
 from joblet.errors import InvalidSpec, NotFound, WrongState
 from joblet.model.events import JobChanged, JobFinished, JobNew, JobRemoved
 from joblet.model.ids import new_job_id
-from joblet.model.job import Job, JobSpec, JobState, Reason
+from joblet.model.job import Job, JobFilter, JobSpec, JobState, Reason
+from joblet.model.run import LogSummary
 
 SUBMITTED_USEC = 1_700_000_000_000_000
 

@@ -15,10 +15,9 @@ from joblet.api.authorize import Action, Authority
 from joblet.bus.export import Exporter, current_call
 from joblet.bus.values import Typed
 from joblet.core.jobs import JobManager
-from joblet.core.ports import JobFilter
 from joblet.errors import InvalidSpec
 from joblet.model.ids import object_path
-from joblet.model.job import Job
+from joblet.model.job import Job, JobFilter
 
 INTERFACE = "org.joblet1.Manager"
 READ_MAX_BYTES = 1 << 20

@@ -17,7 +17,7 @@ from joblet.core import admission, verdict
 from joblet.core.admission import HostFacts
 from joblet.core.events import EventFeed
 from joblet.core.locks import KeyedLocks
-from joblet.core.ports import Clock, JobFiles, JobFilter, JobHost, JobStore, LogSummary
+from joblet.core.ports import Clock, JobFiles, JobHost, JobStore
 from joblet.core.scheduler import Scheduler
 from joblet.core.shards import Shards
 from joblet.core.tasks import Tasks
@@ -25,8 +25,8 @@ from joblet.core.verdict import Verdict
 from joblet.errors import Exhausted, HostFailure, InvalidSpec, JobletError, NotFound, WrongState
 from joblet.model.events import JobChanged, JobFinished, JobNew, JobRemoved
 from joblet.model.ids import check_job_reference, is_job_id, new_job_id
-from joblet.model.job import Accounting, Job, JobSpec, JobState, Reason
-from joblet.model.run import Ended, RunFact
+from joblet.model.job import Accounting, Job, JobFilter, JobSpec, JobState, Reason
+from joblet.model.run import Ended, LogSummary, RunFact
 
 log = logging.getLogger(__name__)
 

@@ -6,19 +6,10 @@ tests/fakes implements the same Protocols, so a fake that drifts fails mypy.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
-from joblet.model.job import Job, JobState
-from joblet.model.run import Ended, Launched, RunFact, ScopeFact
-
-
-@dataclass(frozen=True, slots=True)
-class JobFilter:
-    """Which jobs a listing wants; an empty set of states means all."""
-
-    states: frozenset[JobState] = frozenset()
-    owner_uid: int | None = None
+from joblet.model.job import Job, JobFilter
+from joblet.model.run import Ended, Launched, LogSummary, RunFact, ScopeFact
 
 
 class JobStore(Protocol):
@@ -50,16 +41,6 @@ class JobStore(Protocol):
 
     async def last_seq(self) -> int:
         """The highest seq ever given out, also to a job that was deleted since; 0 for none."""
-
-
-@dataclass(frozen=True, slots=True)
-class LogSummary:
-    """What is in a job's log: bytes ever written (also those the cap dropped), bytes lost."""
-
-    end_offset: int
-    valid_from: int
-    dropped_bytes: int
-    sealed: bool
 
 
 class JobFiles(Protocol):

@@ -7,7 +7,6 @@ forks a replacement, which gets the same descriptors and finishes the work.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
@@ -380,8 +379,10 @@ class Supervisor:
             return
         # A word, because joblet-init holds a copy of this end and closing ours says nothing.
         # A broken pipe: it was killed.
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        try:
             os.write(self._held.anchor, anchor.RELEASE)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
         select.select([self._anchor_fd], [], [])
         try:
             os.waitpid(self._run.anchor.pid, os.WNOHANG)
@@ -416,8 +417,10 @@ class Supervisor:
     def _poke(self) -> None:
         # It blocks while the queue is full: this process has nothing else to do. Without a socket
         # there is no jobletd, and the next one reads the exit record when it starts.
-        with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+        try:
             self._poke_socket.sendto(poke.encode(self._job_id), self._run.poke_path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            pass
 
 
 def _readable(fd: int) -> bool:

@@ -8,7 +8,6 @@ nothing and mounts nothing.
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import select
@@ -138,8 +137,11 @@ class Zygote:
             answer = spawn.Failed(
                 message.job_id, "fork", err.errno or 0, str(err.filename or ""), str(err), False
             )
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            try:
                 connection.send(answer.encode())
+            except (BrokenPipeError, ConnectionResetError):
+                # jobletd is gone too; the next one finds that nothing of this job exists
+                pass
 
     def _spawn(self, connection: socket.socket, request: spawn.Spawn, fds: list[int]) -> None:
         plan_fd, log, index, work, gate, run_dir = fds
@@ -327,7 +329,7 @@ class Zygote:
 def _open_supervisors_cgroup() -> int:
     # systemd removes the cgroup of an active service whose last process has ended, and leaves alone
     # what others make at that place.
-    with contextlib.suppress(FileExistsError):
+    if not os.path.isdir(SUPERVISORS_CGROUP):
         os.mkdir(SUPERVISORS_CGROUP)
     return os.open(SUPERVISORS_CGROUP, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 

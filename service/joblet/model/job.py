@@ -129,3 +129,11 @@ class Job:
         if state not in TRANSITIONS[self.state]:
             raise WrongState(self.id, self.state, f"move to {state}")
         return replace(self, state=state, **changes)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs a listing wants; an empty set of states means all."""
+
+    states: frozenset[JobState] = frozenset()
+    owner_uid: int | None = None

@@ -53,3 +53,13 @@ class RunFact:
     supervisor_alive: bool
     started_usec: int | None
     ended: Ended | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogSummary:
+    """What is in a job's log: bytes ever written (also those the cap dropped), bytes lost."""
+
+    end_offset: int
+    valid_from: int
+    dropped_bytes: int
+    sealed: bool

@@ -14,9 +14,8 @@ from dataclasses import fields
 from errno import EIO
 
 from joblet import failpoints
-from joblet.core.ports import JobFilter
 from joblet.errors import AlreadyExists, HostFailure
-from joblet.model.job import Accounting, Job, JobSpec, JobState, Reason
+from joblet.model.job import Accounting, Job, JobFilter, JobSpec, JobState, Reason
 from joblet.store.database import Database, Value
 
 SPEC_VERSION = 1

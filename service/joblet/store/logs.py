@@ -16,9 +16,9 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from joblet.core.ports import LogSummary
 from joblet.errors import HostFailure, NotFound
 from joblet.model.ids import is_job_id
+from joblet.model.run import LogSummary
 from joblet.paths import Paths
 from joblet.records.framing import BadRecord
 from joblet.records.logindex import HEADER_SIZE, Header, decode_header

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from joblet import failpoints
-from joblet.core.ports import JobFilter, JobStore
+from joblet.core.ports import JobStore
 from joblet.errors import AlreadyExists, HostFailure
 from joblet.model.ids import new_job_id
-from joblet.model.job import Accounting, Job, JobSpec, JobState, Reason
+from joblet.model.job import Accounting, Job, JobFilter, JobSpec, JobState, Reason
 from joblet.store import jobs
 from joblet.store.database import Database
 from joblet.store.jobs import SqlJobStore, decode_spec, encode_spec, page_query

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from joblet.core.ports import JobFiles, LogSummary
+from joblet.core.ports import JobFiles
 from joblet.errors import HostFailure, NotFound
 from joblet.init.logwriter import LogWriter as SupervisorLogWriter
 from joblet.model.ids import new_job_id
+from joblet.model.run import LogSummary
 from joblet.paths import Paths
 from joblet.records.logindex import HEADER_SIZE, STDERR, STDOUT, Header
 from joblet.store.logs import DiskJobFiles
