@@ -75,9 +75,10 @@ def parse(data: dict[str, Any], origin: str) -> Config:
     unknown = sorted(set(data) - set(sections))
     if unknown:
         raise ConfigError(f"{origin}: unknown section [{unknown[0]}]")
-    return Config(
-        **{name: _section(kind, name, data.get(name, {}), origin) for name, kind in sections.items()}
-    )
+    read = {
+        name: _section(kind, name, data.get(name, {}), origin) for name, kind in sections.items()
+    }
+    return Config(**read)
 
 
 def _section(kind: type[Any], name: str, data: object, origin: str) -> Any:
