@@ -11,7 +11,8 @@ import sys
 from joblet.bus.connection import Connection, MatchRule, Signal
 
 
-async def main(address: str, sender: str, interface: str, member: str, count: int) -> int:
+async def main(address: str, sender: str, interface: str, member: str, wanted: str) -> int:
+    count = int(wanted)
     heard = 0
     done = asyncio.get_running_loop().create_future()
 
@@ -33,4 +34,4 @@ async def main(address: str, sender: str, interface: str, member: str, count: in
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(*sys.argv[1:5], int(sys.argv[5]))))
+    sys.exit(asyncio.run(main(*sys.argv[1:])))

@@ -91,7 +91,7 @@ async def test_options_reach_the_handler_with_their_types(service: Service) -> N
         seen.append(options)
         return options
 
-    service.subject.options = spy  # type: ignore[method-assign]
+    service.subject.options = spy  # type: ignore[assignment,method-assign]
     [back] = await service.call("Options", "a{sv}", given)
     assert seen == [given]
     assert back == {"a": 1, "b": "/x", "c": {"d": 2}}
@@ -127,7 +127,7 @@ async def test_an_answer_of_the_wrong_shape_is_a_bug_too(service: Service, answe
     async def echo(_value: Typed) -> Any:
         return answer
 
-    service.subject.echo = echo  # type: ignore[method-assign]
+    service.subject.echo = echo  # type: ignore[assignment,method-assign]
     with pytest.raises(RemoteError) as caught:
         await service.call("Echo", "v", Typed("s", ""))
     assert caught.value.dbus_name == "org.joblet1.Error.Internal"

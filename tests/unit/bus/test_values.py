@@ -19,7 +19,7 @@ from joblet.bus.encode import encode
 from joblet.bus.frames import Flag, Kind
 from joblet.bus.values import Malformed, Typed, Unsendable
 
-_TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=20)
+_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 _BASIC: dict[str, st.SearchStrategy[Any]] = {
     "y": st.integers(0, 255),
     "b": st.booleans(),
@@ -70,7 +70,7 @@ _TYPES: st.SearchStrategy[tuple[str, Any]] = st.recursive(
 )
 
 
-def _decode(signature: str, data: bytes, *fds: int, typed: bool = True) -> list[Any]:
+def _decode(signature: str, data: bytes | bytearray, *fds: int, typed: bool = True) -> list[Any]:
     return decode(signature, bytes(data), fds, order=LITTLE, typed=typed)
 
 
