@@ -11,9 +11,14 @@ CGROUP_ROOT = "/sys/fs/cgroup"
 
 def read_text(path: str, dir_fd: int | None = None) -> str:
     """A small file. Raises OSError."""
+    return read_bytes(path, dir_fd).decode()
+
+
+def read_bytes(path: str, dir_fd: int | None = None) -> bytes:
+    """A small file as it is. Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=dir_fd)
     try:
-        return os.read(fd, 65536).decode()
+        return os.read(fd, 65536)
     finally:
         os.close(fd)
 

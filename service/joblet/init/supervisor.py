@@ -19,6 +19,7 @@ from joblet import failpoints
 from joblet.init import anchor, firstprocess, procfs, report, syscalls
 from joblet.init.logwriter import LogWriter
 from joblet.init.state import Setup
+from joblet.records import exit as exit_record
 from joblet.records import logindex, poke, spawn
 from joblet.records.exit import ExitRecord
 from joblet.records.run import Process, RunRecord
@@ -121,68 +122,22 @@ class Supervisor:
         # jobletd knows of anchor and first process
         self.born = False
 
-    # A new job.
-
-    def give_birth(self, birth: Birth, *, trace: bool) -> None:
-        """Fork anchor and first process and tell jobletd. Raises OSError."""
+    def announce(self, birth: Birth, children: Children) -> None:
+        """Write down who belongs to the job and tell jobletd. Raises OSError."""
         self._connection = birth.connection
-        # packet mode: one read gives one message (pipe(7))
-        self._report_fd, report_end = os.pipe2(os.O_CLOEXEC | os.O_DIRECT)
-        anchor_pid, self._anchor_fd = syscalls.clone3(0)
-        if anchor_pid == 0:
-            _in_child(lambda: self._be_anchor(birth))
-        first_pid, self._first_fd = syscalls.clone3(syscalls.CLONE_NEWPID)
-        if first_pid == 0:
-            _in_child(lambda: self._be_first(birth, report_end, trace=trace))
-        os.close(report_end)
-        for fd in birth.numbers():
-            os.close(fd)
+        self._report_fd = children.report
+        self._anchor_fd = children.anchor_fd
+        self._first_fd = children.first_fd
         self._run.supervisor = procfs.identify(os.getpid())
-        self._run.anchor = procfs.identify(anchor_pid)
-        self._run.first = procfs.identify(first_pid)
+        self._run.anchor = procfs.identify(children.anchor_pid)
+        self._run.first = procfs.identify(children.first_pid)
         self._run.descriptors = self._held.numbers()
         self._write_run_record()
         failpoints.hit("supervisor.before-spawned")
-        self._answer(
-            spawn.Spawned(self._job_id, anchor_pid, first_pid), [self._anchor_fd, self._first_fd]
-        )
+        spawned = spawn.Spawned(self._job_id, children.anchor_pid, children.first_pid)
+        self._answer(spawned, [self._anchor_fd, self._first_fd])
         self.born = True
         failpoints.hit("supervisor.after-spawned")
-
-    def _be_anchor(self, birth: Birth) -> int:
-        close_all_but([0, 1, 2, birth.anchor_end])
-        anchor.run(birth.anchor_end)
-        return 0
-
-    def _be_first(self, birth: Birth, report_end: int, *, trace: bool) -> int:
-        # Until the gate: a set-up without its supervisor is nobody's.
-        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-        close_all_but(
-            [
-                0,
-                1,
-                2,
-                birth.plan,
-                birth.work,
-                birth.gate,
-                birth.stdout_end,
-                birth.stderr_end,
-                report_end,
-            ]
-        )
-        setup = Setup(
-            stdout_fd=birth.stdout_end,
-            stderr_fd=birth.stderr_end,
-            work_fd=birth.work,
-            gate_fd=birth.gate,
-            report_fd=report_end,
-        )
-        # A supervisor that died before prctl sends no signal any more, but its end is closed.
-        if not _has_reader(report_end):
-            return firstprocess.STATUS_SETUP
-        return firstprocess.run(setup, birth.plan, trace=trace)
-
-    # A job whose supervisor was killed.
 
     def take_over(self, status_fd: int) -> None:
         """Continue with a job that runs; the wait status comes from joblet-init, or nobody."""
@@ -197,11 +152,9 @@ class Supervisor:
             self._cgroup = procfs.cgroup_directory(self._run.anchor.pid)
         self._write_run_record()
 
-    # Both.
-
     def work(self) -> None:
         """Until the job has ended and everything about it is written down."""
-        if not self._is_recorded():
+        if self.born or not self._is_recorded():
             self._pump()
             self._finish()
         failpoints.hit("supervisor.before-seal")
@@ -391,10 +344,12 @@ class Supervisor:
             return
 
     def _is_recorded(self) -> bool:
+        """Whether a supervisor before this one wrote the exit record; it counts then."""
         try:
-            os.stat("exit", dir_fd=self._held.run_dir)
+            data = procfs.read_bytes("exit", self._held.run_dir)
         except FileNotFoundError:
             return False
+        self._record = exit_record.decode(data)
         return True
 
     def _write_run_record(self) -> None:
@@ -462,6 +417,53 @@ def _in_child(body: Callable[[], int]) -> None:
         os._exit(status)
 
 
+class Children:
+    """Anchor and first process, as their supervisor knows them."""
+
+    __slots__ = ("anchor_fd", "anchor_pid", "first_fd", "first_pid", "report")
+
+    def __init__(self, birth: Birth, *, trace: bool) -> None:
+        """Fork them. Raises OSError.
+
+        After a fork every page that is written again is copied again, in parent and child; so
+        this comes before anything else that a supervisor does.
+        """
+        # packet mode: one read gives one message (pipe(7))
+        self.report, report_end = os.pipe2(os.O_CLOEXEC | os.O_DIRECT)
+        self.anchor_pid, self.anchor_fd = syscalls.clone3(0)
+        if self.anchor_pid == 0:
+            _in_child(lambda: _be_anchor(birth))
+        self.first_pid, self.first_fd = syscalls.clone3(syscalls.CLONE_NEWPID)
+        if self.first_pid == 0:
+            _in_child(lambda: _be_first(birth, report_end, trace=trace))
+        # the other far ends go with everything that is not kept
+        os.close(report_end)
+
+
+def _be_anchor(birth: Birth) -> int:
+    close_all_but([0, 1, 2, birth.anchor_end])
+    anchor.run(birth.anchor_end)
+    return 0
+
+
+def _be_first(birth: Birth, report_end: int, *, trace: bool) -> int:
+    # Until the gate: a set-up without its supervisor is nobody's.
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    own = [birth.plan, birth.work, birth.gate, birth.stdout_end, birth.stderr_end, report_end]
+    close_all_but([0, 1, 2, *own])
+    setup = Setup(
+        stdout_fd=birth.stdout_end,
+        stderr_fd=birth.stderr_end,
+        work_fd=birth.work,
+        gate_fd=birth.gate,
+        report_fd=report_end,
+    )
+    # A supervisor that died before prctl sends no signal any more, but its end is closed.
+    if not _has_reader(report_end):
+        return firstprocess.STATUS_SETUP
+    return firstprocess.run(setup, birth.plan, trace=trace)
+
+
 def run_new(
     held: Held,
     birth: Birth,
@@ -472,25 +474,24 @@ def run_new(
 ) -> None:
     """The life of a new job's supervisor."""
     job_id = request.job_id
-    keep = [
-        0,
-        1,
-        2,
-        poke_socket.fileno(),
-        birth.connection.fileno(),
-        *held.numbers(),
-        *birth.numbers(),
-    ]
-    close_all_but(keep)
-    _settle_in()
-    run = RunRecord()
-    run.log_cap_bytes = request.log_cap_bytes
-    run.poke_path = request.poke_path
-    supervisor = Supervisor(job_id, held, run, poke_socket)
+    supervisor: Supervisor | None = None
     try:
-        supervisor.give_birth(birth, trace=trace)
+        children = Children(birth, trace=trace)
+        close_all_but(
+            [
+                *(0, 1, 2, poke_socket.fileno(), birth.connection.fileno()),
+                *(children.report, children.anchor_fd, children.first_fd),
+                *held.numbers(),
+            ]
+        )
+        _settle_in()
+        run = RunRecord()
+        run.log_cap_bytes = request.log_cap_bytes
+        run.poke_path = request.poke_path
+        supervisor = Supervisor(job_id, held, run, poke_socket)
+        supervisor.announce(birth, children)
     except OSError as err:
-        if supervisor.born:
+        if supervisor is not None and supervisor.born:
             raise
         # Nothing may be left of this job: its processes die with this one and its descriptors.
         failed = spawn.Failed(

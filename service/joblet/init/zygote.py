@@ -284,7 +284,7 @@ class Zygote:
 
     def _run_record(self, job: Job) -> RunRecord | None:
         try:
-            return run.decode(_read_at(job.held.run_dir, "run"))
+            return run.decode(procfs.read_bytes("run", job.held.run_dir))
         except FileNotFoundError:
             return None
 
@@ -302,7 +302,7 @@ class Zygote:
                     f"{RUN_JOBS}/{job_id}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
                 )
                 try:
-                    record = run.decode(_read_at(directory, "run"))
+                    record = run.decode(procfs.read_bytes("run", directory))
                 finally:
                     os.close(directory)
                 pidfd = os.pidfd_open(record.supervisor.pid)
@@ -357,14 +357,6 @@ def _is_child(pid: int) -> bool:
 
 def _is_sealed(log_fd: int) -> bool:
     return not os.fstat(log_fd).st_mode & 0o200
-
-
-def _read_at(directory: int, name: str) -> bytes:
-    fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
-    try:
-        return os.read(fd, 65536)
-    finally:
-        os.close(fd)
 
 
 def say(text: str) -> None:
