@@ -24,6 +24,9 @@ from joblet.model.job import Job
 JOB_INTERFACE = "org.joblet1.Job"
 # Time for a client to come after JobFinished; long enough for a loaded host.
 LINGER_S = 5.0
+# A short job goes through its states within milliseconds: changes of this long go out as one, and
+# the last of them no later than JobFinished.
+ANNOUNCE_S = 0.02
 NOT_ENDED = -1
 
 
@@ -109,6 +112,8 @@ class JobObjects:
         self._job_interface = interfaces.load(JOB_INTERFACE)
         self._handlers: dict[str, JobHandler] = {}
         self._lingering: dict[str, asyncio.TimerHandle] = {}
+        self._unsaid: dict[str, Job] = {}  # changed jobs, as they were last announced
+        self._announcement: asyncio.TimerHandle | None = None
 
     @contextmanager
     def shown(self, jobs: JobManager, feed: EventFeed) -> Iterator[None]:
@@ -121,6 +126,8 @@ class JobObjects:
             yield
         finally:
             unsubscribe()
+            if self._announcement is not None:
+                self._announcement.cancel()
             for job_id in list(self._handlers):
                 self._hide(job_id)
             self._exporter.remove(ROOT_PATH)
@@ -136,6 +143,7 @@ class JobObjects:
                 self._change(job)
             case JobFinished():
                 self._change(job)
+                self._announce(job.id)
                 reason = job.reason.value if job.reason else ""
                 code = NOT_ENDED if job.exit_code is None else job.exit_code
                 path = object_path(job.id)
@@ -156,11 +164,25 @@ class JobObjects:
         if handler is None:
             self._show(job)
             return
-        before = handler.job
+        self._unsaid.setdefault(job.id, handler.job)
         handler.job = job
-        changed = [name for name, read in _CHANGING.items() if read(before) != read(job)]
+        if self._announcement is None:
+            loop = asyncio.get_running_loop()
+            self._announcement = loop.call_later(ANNOUNCE_S, self._announce_all)
+
+    def _announce_all(self) -> None:
+        self._announcement = None
+        for job_id in list(self._unsaid):
+            self._announce(job_id)
+
+    def _announce(self, job_id: str) -> None:
+        before = self._unsaid.pop(job_id, None)
+        handler = self._handlers.get(job_id)
+        if before is None or handler is None:
+            return
+        changed = [name for name, read in _CHANGING.items() if read(before) != read(handler.job)]
         if changed:
-            self._exporter.changed(object_path(job.id), self._job_interface, changed)
+            self._exporter.changed(object_path(job_id), self._job_interface, changed)
 
     def _linger(self, job_id: str) -> None:
         loop = asyncio.get_running_loop()

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from joblet.bus.connection import Connection, MatchRule, Signal, Typed
-from joblet.errors import HostFailure, RemoteError
+from joblet.errors import HostFailure, JobletError, RemoteError
 from joblet.host.jobplan import ScopeProperty
 from joblet.model.ids import SCOPE_PREFIX, SCOPE_SUFFIX, job_id_of_scope
 from joblet.model.run import ScopeFact
@@ -82,7 +82,7 @@ class Systemd:
                     await self._start(unit, [*fixed, ("PIDs", Typed("au", list(pids)))])
                 async with asyncio.timeout(_START_DEADLINE_S):
                     result = await removed
-            except RemoteError as err:
+            except JobletError as err:
                 raise HostFailure("scope", 0, str(err)) from err
             except TimeoutError as err:
                 raise HostFailure("scope", 0, f"{unit} did not start in time") from err
@@ -107,7 +107,7 @@ class Systemd:
         """
         try:
             await self._call("StopUnit", "ss", [unit, "replace"])
-        except RemoteError as err:
+        except JobletError as err:
             if err.dbus_name == _NO_SUCH_UNIT:
                 return False
             raise HostFailure("stop of scope", 0, str(err)) from err
@@ -126,7 +126,7 @@ class Systemd:
                 return
         try:
             await self._call("ResetFailedUnit", "s", [unit])
-        except RemoteError as err:
+        except JobletError as err:
             # gone already: the usual case
             if err.dbus_name != _NO_SUCH_UNIT:
                 raise HostFailure("reset of scope", 0, str(err)) from err
@@ -137,7 +137,7 @@ class Systemd:
             [units] = await self._call(
                 "ListUnitsByPatterns", "asas", [[], [f"{SCOPE_PREFIX}*{SCOPE_SUFFIX}"]]
             )
-        except RemoteError as err:
+        except JobletError as err:
             raise HostFailure("list of scopes", 0, str(err)) from err
         facts = []
         for unit in units:
@@ -158,7 +158,7 @@ class Systemd:
                 [_MANAGER, "SystemState"],
                 deadline_s=_CALL_DEADLINE_S,
             )
-        except RemoteError as err:
+        except JobletError as err:
             raise HostFailure("state of the system", 0, str(err)) from err
         return bool(state == "stopping")
 

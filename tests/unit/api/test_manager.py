@@ -219,9 +219,7 @@ async def test_the_life_of_a_job_is_told_in_order(
         jobs.end(job.id, JobState.FAILED, Reason.EXIT, 3)
         assert exporter.sent == [
             ("JobNew", (job.id, path)),
-            (path, ["State"]),
-            (path, ["State", "StartedUsec"]),
-            (path, ["State", "Reason", "ExitCode", "FinishedUsec"]),
+            (path, ["State", "Reason", "ExitCode", "StartedUsec", "FinishedUsec"]),
             ("JobFinished", (job.id, path, "FAILED", "exit", 3)),
         ]
         handler = exporter.objects[path]
@@ -229,6 +227,20 @@ async def test_the_life_of_a_job_is_told_in_order(
         await jobs.delete(job.id)
         assert path not in exporter.objects
     assert exporter.objects == {}
+
+
+async def test_a_change_of_a_job_that_goes_on_is_told_soon(
+    manager: ManagerHandler, jobs: FakeJobManager, exporter: FakeExporter
+) -> None:
+    objects = JobObjects(exporter, manager)  # type: ignore[arg-type]
+    with objects.shown(jobs, jobs.feed):
+        job = jobs.put(owner_uid=CALLER_UID)
+        path = object_path(job.id)
+        jobs.start(job.id)
+        assert exporter.objects[path].state == "RUNNING"
+        async with asyncio.timeout(10):
+            while (path, ["State", "StartedUsec"]) not in exporter.sent:
+                await asyncio.sleep(0)
 
 
 async def test_jobs_that_live_at_the_start_are_shown_without_a_signal(
