@@ -21,6 +21,7 @@ from collections.abc import Callable
 # and after the change of root the library is not there any more.
 from joblet.init import plan as plan
 from joblet.init import procfs, supervisor, syscalls
+from joblet.init.rehearsal import rehearse
 from joblet.records import poke as poke
 from joblet.records import run, spawn
 from joblet.records.framing import BadRecord
@@ -76,6 +77,7 @@ class Zygote:
         self._adopt_living()
         self._epoll.register(self._listener, select.EPOLLIN)
         self._epoll.register(self._signal_fd, select.EPOLLIN)
+        rehearse()
         gc.collect()
         gc.freeze()
         gc.disable()

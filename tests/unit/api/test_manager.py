@@ -239,7 +239,7 @@ async def test_a_change_of_a_job_that_goes_on_is_told_soon(
         jobs.start(job.id)
         assert exporter.objects[path].state == "RUNNING"
         async with asyncio.timeout(10):
-            while (path, ["State", "StartedUsec"]) not in exporter.sent:
+            while (path, ["State", "StartedUsec"]) not in exporter.sent:  # noqa: ASYNC110
                 await asyncio.sleep(0)
 
 
