@@ -37,7 +37,16 @@ _PEER_CREDENTIALS = struct.Struct("3i")
 class Job:
     """A job whose supervisor we watch."""
 
-    __slots__ = ("first_pid", "held", "job_id", "pid", "pidfd", "replacements", "status_w")
+    __slots__ = (
+        "first_pid",
+        "held",
+        "job_id",
+        "pid",
+        "pidfd",
+        "replacements",
+        "status",
+        "status_w",
+    )
 
     def __init__(self, job_id: str, held: supervisor.Held, pid: int, pidfd: int) -> None:
         self.job_id = job_id
@@ -45,7 +54,8 @@ class Job:
         self.pid = pid
         self.pidfd = pidfd  # of an adopted supervisor, which is not our child; else -1
         self.first_pid = 0  # once it is our orphan
-        self.status_w = -1
+        self.status: int | None = None  # its wait status, once we reaped it
+        self.status_w = -1  # where its supervisor waits for that
         self.replacements = 0
 
 
@@ -235,7 +245,8 @@ class Zygote:
         for pid, status in ended.items():
             orphan = self._by_first.pop(pid, None)
             if orphan is not None:
-                _pass_status(orphan, status)
+                orphan.status = status
+                _pass_status(orphan)
 
     def _supervisor_ended(self, job: Job, status: int, ended: dict[int, int]) -> None:
         code = os.waitstatus_to_exitcode(status)
@@ -271,10 +282,17 @@ class Zygote:
             self._forget(job)
             return
         status_r = -1
-        if ours and job.status_w < 0:
+        if job.status_w >= 0:
+            # of a replacement that was killed as well
+            os.close(job.status_w)
+            job.status_w = -1
+        if ours or job.first_pid:
             status_r, job.status_w = os.pipe2(os.O_CLOEXEC)
             job.first_pid = record.first.pid
-            self._by_first[job.first_pid] = job
+            if job.status is None:
+                self._by_first[job.first_pid] = job
+            else:
+                _pass_status(job)
         job.pid = self._fork(
             lambda: supervisor.run_replacement(
                 job.job_id, job.held, record, self._poke_socket, status_r
@@ -343,8 +361,14 @@ def _pipe(opened: list[int], kept: list[int]) -> tuple[int, int]:
     return near, far
 
 
-def _pass_status(job: Job, status: int) -> None:
-    os.write(job.status_w, status.to_bytes(4, "little"))
+def _pass_status(job: Job) -> None:
+    if job.status is None or job.status_w < 0:
+        return
+    try:
+        os.write(job.status_w, job.status.to_bytes(4, "little"))
+    except BrokenPipeError:
+        # that replacement is dead as well; the next one gets it
+        pass
     os.close(job.status_w)
     job.status_w = -1
 
