@@ -376,6 +376,9 @@ class JobManager:
         else:
             self._shards.adopt(job.id, job.shard)
         self._live[job.id] = job
+        if fact.ended is not None and not fact.ended.gate_closed:
+            # Its supervisor may have been killed between the record and the seal.
+            self._files.seal(job.id)
         # The row of the launch may be lost with the daemon, the launch is not.
         if job.state is JobState.SCHEDULED:
             job = job.moved(JobState.PENDING)
@@ -404,7 +407,11 @@ class JobManager:
     async def _finish(self, job: Job, end: Verdict, ended: Ended | None) -> None:
         if job.state is JobState.PENDING and end.state is not JobState.CANCELED:
             job = job.moved(JobState.INITIALIZING)
-        summary = self._files.summary(job.id)
+        if ended is None:
+            summary = self._files.summary(job.id)
+            log_bytes, log_dropped = summary.end_offset, summary.dropped_bytes
+        else:
+            log_bytes, log_dropped = ended.log_bytes, ended.log_dropped_bytes
         done = job.moved(
             end.state,
             reason=end.reason,
@@ -413,8 +420,8 @@ class JobManager:
             started_usec=job.started_usec if ended is None else ended.started_usec,
             finished_usec=self._clock.now_usec() if ended is None else ended.finished_usec,
             accounting=job.accounting if ended is None else _accounting(ended),
-            log_bytes=summary.end_offset if ended is None else ended.log_bytes,
-            log_dropped_bytes=summary.dropped_bytes if ended is None else ended.log_dropped_bytes,
+            log_bytes=log_bytes,
+            log_dropped_bytes=log_dropped,
         )
         failpoints.hit("finish.before-save")
         try:

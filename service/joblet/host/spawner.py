@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import logging
 import os
@@ -211,11 +212,17 @@ class Spawner:
             waiting.started.set_result(Launched(started_usec=message.started_ns // 1000))
         elif isinstance(message, Failed):
             if not waiting.spawned.done():
-                detail = message.detail or message.path
-                failure = HostFailure(f"joblet-init {message.step}", message.errno, detail)
-                waiting.spawned.set_exception(failure)
+                waiting.spawned.set_exception(_failure(message))
             elif not waiting.started.done():
                 waiting.started.set_result(None)
+
+
+def _failure(message: Failed) -> Exception:
+    detail = message.detail or message.path
+    if message.errno == errno.ECONNRESET:
+        # killed, not refused: worth another try
+        return ConnectionResetError(message.errno, detail)
+    return HostFailure(f"joblet-init {message.step}", message.errno, detail)
 
 
 def _sealed(data: bytes) -> int:

@@ -22,10 +22,16 @@ from joblet.init.state import Setup
 from joblet.records import exit as exit_record
 from joblet.records import logindex, poke, spawn
 from joblet.records.exit import ExitRecord
+from joblet.records.framing import BadRecord
 from joblet.records.run import Process, RunRecord
 
 # the job was never born: joblet-init forgets it instead of replacing its supervisor
 STATUS_STILLBORN = 3
+# What a supervisor process says when it is free again.
+DONE = b"D"
+# Enough to spread the cost of a fork, few enough that nothing can pile up.
+JOBS_MAX = 250
+_ASSIGNMENT_FDS = 13
 
 
 class Held:
@@ -472,19 +478,13 @@ def run_new(
     *,
     trace: bool,
 ) -> None:
-    """The life of a new job's supervisor."""
+    """One new job, from its birth until everything about it is written down."""
     job_id = request.job_id
     supervisor: Supervisor | None = None
     try:
         children = Children(birth, trace=trace)
-        close_all_but(
-            [
-                *(0, 1, 2, poke_socket.fileno(), birth.connection.fileno()),
-                *(children.report, children.anchor_fd, children.first_fd),
-                *held.numbers(),
-            ]
-        )
-        _settle_in()
+        for fd in birth.numbers():
+            os.close(fd)
         run = RunRecord()
         run.log_cap_bytes = request.log_cap_bytes
         run.poke_path = request.poke_path
@@ -500,6 +500,52 @@ def run_new(
         birth.connection.send(failed.encode())
         os._exit(STATUS_STILLBORN)
     supervisor.work()
+
+
+def assign(control: socket.socket, request: spawn.Spawn, held: Held, birth: Birth) -> None:
+    """Hand a new job to a supervisor process that waits in `serve`. Raises OSError."""
+    fds = [*held.numbers(), *birth.numbers(), birth.connection.fileno()]
+    socket.send_fds(control, [request.encode()], fds)
+
+
+def serve(control: socket.socket, poke_socket: socket.socket, *, trace: bool) -> None:
+    """The life of a supervisor process: one job after the other, while joblet-init wants it.
+
+    A process that has done a job before costs a third of a new one: no fork, and the pages that it
+    writes are its own by now.
+    """
+    own = [0, 1, 2, poke_socket.fileno(), control.fileno()]
+    close_all_but(own)
+    _settle_in()
+    for _ in range(JOBS_MAX):
+        data, fds, _flags, _ = socket.recv_fds(
+            control, spawn.SIZE_MAX, _ASSIGNMENT_FDS, socket.MSG_CMSG_CLOEXEC
+        )
+        if not data:
+            # joblet-init has enough of us, or is gone; nothing is under way here
+            return
+        request = spawn.decode(data)
+        if not isinstance(request, spawn.Spawn) or len(fds) != _ASSIGNMENT_FDS:
+            raise BadRecord("not a job with all its descriptors")
+        held = Held(*fds[:6])
+        plan, work, gate, stdout_end, stderr_end, anchor_end, connection = fds[6:]
+        birth = Birth(
+            plan=plan,
+            work=work,
+            gate=gate,
+            stdout_end=stdout_end,
+            stderr_end=stderr_end,
+            anchor_end=anchor_end,
+            connection=socket.socket(fileno=connection),
+        )
+        run_new(held, birth, request, poke_socket, trace=trace)
+        # nothing of one job is left when the next one comes
+        birth.connection.detach()
+        close_all_but(own)
+        try:
+            control.send(DONE)
+        except BrokenPipeError:
+            return
 
 
 def run_replacement(

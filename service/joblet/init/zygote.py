@@ -8,6 +8,7 @@ nothing and mounts nothing.
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import select
@@ -31,27 +32,47 @@ SUPERVISORS_CGROUP = "/sys/fs/cgroup/joblet.slice/joblet-supervisors.service"
 RUN_JOBS = "/run/joblet/jobs"
 LISTEN_FD = 3  # sd_listen_fds(3)
 REPLACEMENTS_MAX = 5
+# Idle supervisors kept for the next jobs: each has less than a megabyte of its own.
+IDLE_MAX = 8
 _PEER_CREDENTIALS = struct.Struct("3i")
+
+
+class Worker:
+    """A supervisor process: at work for a job, or idle."""
+
+    __slots__ = ("control", "job", "pid")
+
+    def __init__(self, pid: int, control: socket.socket | None, job: Job | None) -> None:
+        self.pid = pid
+        self.control = control  # None: a replacement, which does its one job and ends
+        self.job = job
 
 
 class Job:
     """A job whose supervisor we watch."""
 
     __slots__ = (
+        "connection",
         "first_pid",
         "held",
         "job_id",
-        "pid",
         "pidfd",
         "replacements",
         "status",
         "status_w",
     )
 
-    def __init__(self, job_id: str, held: supervisor.Held, pid: int, pidfd: int) -> None:
+    def __init__(
+        self,
+        job_id: str,
+        held: supervisor.Held,
+        *,
+        pidfd: int = -1,
+        connection: socket.socket | None = None,
+    ) -> None:
+        self.connection = connection  # who asked for it
         self.job_id = job_id
         self.held = held
-        self.pid = pid
         self.pidfd = pidfd  # of an adopted supervisor, which is not our child; else -1
         self.first_pid = 0  # once it is our orphan
         self.status: int | None = None  # its wait status, once we reaped it
@@ -67,7 +88,9 @@ class Zygote:
         self._trace = trace
         self._epoll = select.epoll()
         self._connections: dict[int, socket.socket] = {}
-        self._by_pid: dict[int, Job] = {}
+        self._by_pid: dict[int, Worker] = {}
+        self._by_control: dict[int, Worker] = {}
+        self._idle: list[Worker] = []
         self._by_pidfd: dict[int, Job] = {}
         self._by_first: dict[int, Job] = {}
         self._cgroup_fd = -1
@@ -100,6 +123,8 @@ class Zygote:
                     self._hear_signals()
                 elif fd in self._connections:
                     self._receive(self._connections[fd])
+                elif fd in self._by_control:
+                    self._hear_worker(self._by_control[fd])
                 elif fd in self._by_pidfd:
                     self._lost_adopted(self._by_pidfd[fd])
 
@@ -146,14 +171,7 @@ class Zygote:
         try:
             self._spawn(connection, message, fds)
         except OSError as err:
-            answer = spawn.Failed(
-                message.job_id, "fork", err.errno or 0, str(err.filename or ""), str(err), False
-            )
-            try:
-                connection.send(answer.encode())
-            except (BrokenPipeError, ConnectionResetError):
-                # jobletd is gone too; the next one finds that nothing of this job exists
-                pass
+            _refuse(connection, message.job_id, err)
 
     def _spawn(self, connection: socket.socket, request: spawn.Spawn, fds: list[int]) -> None:
         plan_fd, log, index, work, gate, run_dir = fds
@@ -178,11 +196,7 @@ class Zygote:
                 anchor_end=anchor_end,
                 connection=connection,
             )
-            pid = self._fork(
-                lambda: supervisor.run_new(
-                    held, birth, request, self._poke_socket, trace=self._trace
-                )
-            )
+            worker = self._assign(request, held, birth)
         except OSError:
             for fd in kept:
                 os.close(fd)
@@ -190,7 +204,55 @@ class Zygote:
         finally:
             for fd in opened:
                 os.close(fd)
-        self._by_pid[pid] = Job(request.job_id, held, pid, -1)
+        worker.job = Job(request.job_id, held, connection=connection)
+
+    def _assign(
+        self, request: spawn.Spawn, held: supervisor.Held, birth: supervisor.Birth
+    ) -> Worker:
+        while self._idle:
+            worker = self._idle.pop()
+            assert worker.control is not None  # noqa: S101
+            try:
+                supervisor.assign(worker.control, request, held, birth)
+            except BrokenPipeError:
+                # killed while it was idle; its end is on the way to us
+                continue
+            return worker
+        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+        # Before the fork, so that there is nothing to undo after it.
+        supervisor.assign(near, request, held, birth)
+        pid = self._fork(lambda: supervisor.serve(far, self._poke_socket, trace=self._trace))
+        far.close()
+        worker = Worker(pid, near, None)
+        self._by_pid[pid] = worker
+        self._by_control[near.fileno()] = worker
+        self._epoll.register(near, select.EPOLLIN)
+        return worker
+
+    def _hear_worker(self, worker: Worker) -> None:
+        control = worker.control
+        assert control is not None  # noqa: S101
+        try:
+            data = control.recv(1, socket.MSG_DONTWAIT)
+        except ConnectionResetError:
+            data = b""
+        if data != supervisor.DONE or worker.job is None:
+            # It ends, and SIGCHLD tells us how.
+            self._let_go(worker)
+            return
+        self._forget(worker.job)
+        worker.job = None
+        if len(self._idle) < IDLE_MAX:
+            self._idle.append(worker)
+        else:
+            self._let_go(worker)
+
+    def _let_go(self, worker: Worker) -> None:
+        if worker.control is not None:
+            self._epoll.unregister(worker.control)
+            del self._by_control[worker.control.fileno()]
+            worker.control.close()
+            worker.control = None
 
     def _fork(self, body: Callable[[], None]) -> int:
         """A child in joblet-supervisors.service, so that our own restart does not touch it."""
@@ -239,16 +301,22 @@ class Zygote:
         # A killed supervisor and its orphans come in one batch: the kernel hands them over before
         # it shows the supervisor's end.
         for pid, status in ended.items():
-            job = self._by_pid.pop(pid, None)
-            if job is not None:
-                self._supervisor_ended(job, status, ended)
+            worker = self._by_pid.pop(pid, None)
+            if worker is not None:
+                self._worker_ended(worker, status, ended)
         for pid, status in ended.items():
             orphan = self._by_first.pop(pid, None)
             if orphan is not None:
                 orphan.status = status
                 _pass_status(orphan)
 
-    def _supervisor_ended(self, job: Job, status: int, ended: dict[int, int]) -> None:
+    def _worker_ended(self, worker: Worker, status: int, ended: dict[int, int]) -> None:
+        self._let_go(worker)
+        if worker in self._idle:
+            self._idle.remove(worker)
+        job = worker.job
+        if job is None:
+            return
         code = os.waitstatus_to_exitcode(status)
         if code in (0, supervisor.STATUS_STILLBORN):
             self._forget(job)
@@ -258,6 +326,9 @@ class Zygote:
         if record is None:
             # It had told nobody of its children yet, and they die with it.
             self._forget(job)
+            if job.connection is not None:
+                killed = ConnectionResetError(errno.ECONNRESET, "its supervisor was killed")
+                _refuse(job.connection, job.job_id, killed)
             return
         ours = record.first.pid in ended or _is_child(record.first.pid)
         self._replace(job, record, ours=ours)
@@ -293,14 +364,14 @@ class Zygote:
                 self._by_first[job.first_pid] = job
             else:
                 _pass_status(job)
-        job.pid = self._fork(
+        pid = self._fork(
             lambda: supervisor.run_replacement(
                 job.job_id, job.held, record, self._poke_socket, status_r
             )
         )
         if status_r >= 0:
             os.close(status_r)
-        self._by_pid[job.pid] = job
+        self._by_pid[pid] = Worker(pid, None, job)
 
     def _run_record(self, job: Job) -> RunRecord | None:
         try:
@@ -323,8 +394,12 @@ class Zygote:
                 )
                 try:
                     record = run.decode(procfs.read_bytes("run", directory))
+                    done = _exists("exit", directory)
                 finally:
                     os.close(directory)
+                if done:
+                    # its supervisor may be at work for another job by now
+                    continue
                 pidfd = os.pidfd_open(record.supervisor.pid)
             except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
                 continue
@@ -341,9 +416,19 @@ class Zygote:
                 # It has just ended, or is about to: its exit record tells.
                 os.close(pidfd)
                 continue
-            job = Job(job_id, held, record.supervisor.pid, pidfd)
+            job = Job(job_id, held, pidfd=pidfd)
             self._by_pidfd[pidfd] = job
             self._epoll.register(pidfd, select.EPOLLIN)
+
+
+def _refuse(connection: socket.socket, job_id: str, err: OSError) -> None:
+    name = str(err.filename or "")
+    answer = spawn.Failed(job_id, "fork", err.errno or 0, name, str(err), False)
+    try:
+        connection.send(answer.encode())
+    except OSError:
+        # jobletd is gone too; the next one finds that nothing of this job exists
+        say(f"job {job_id}: {err}")
 
 
 def _open_supervisors_cgroup() -> int:
@@ -352,6 +437,14 @@ def _open_supervisors_cgroup() -> int:
     if not os.path.isdir(SUPERVISORS_CGROUP):
         os.mkdir(SUPERVISORS_CGROUP)
     return os.open(SUPERVISORS_CGROUP, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _exists(name: str, directory: int) -> bool:
+    try:
+        os.stat(name, dir_fd=directory)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _pipe(opened: list[int], kept: list[int]) -> tuple[int, int]:
