@@ -43,16 +43,14 @@ _DEV_LINKS = (
     ("/proc/self/fd/2", "stderr"),
     ("pts/ptmx", "ptmx"),
 )
-# Writable parts of procfs are guarded by uid checks that a host id may pass: nothing is writable.
+# What is writable there is guarded by uid checks that a host id may pass: nothing is writable.
 _PROC_READONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
+# What tells of the host or of other jobs and is open to every uid; kcore as well, whoever reads.
 _PROC_MASKED = (
     "acpi",
     "asound",
-    "kallsyms",
     "kcore",
-    "key-users",
     "keys",
-    "kmsg",
     "latency_stats",
     "sched_debug",
     "scsi",
@@ -202,6 +200,7 @@ def _etc_steps(layout: Layout, who: JobIdentity) -> list[Step]:
         step("file", "etc/nsswitch.conf", 0o644, "passwd: files\ngroup: files\nhosts: files dns\n"),
         *[step("directory", f"etc/{name}", 0o755) for name in parents],
         *[step("bind", f"/etc/{name}", f"etc/{name}", _RO) for name in layout.etc],
+        *([step("symlink", layout.localtime, "etc/localtime")] if layout.localtime else []),
     ]
 
 

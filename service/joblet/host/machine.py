@@ -18,9 +18,6 @@ ETC_ALLOW_LIST = (
     "ca-certificates.conf",
     "crypto-policies",
     "ld.so.cache",
-    "ld.so.conf",
-    "ld.so.conf.d",
-    "localtime",
     "mime.types",
     "pki",
     "protocols",
@@ -40,6 +37,7 @@ class Layout:
     links: tuple[tuple[str, str], ...]  # name in the root, target
     directories: tuple[str, ...]  # names in the root
     etc: tuple[str, ...]  # names below /etc that exist
+    localtime: str | None = None  # where /etc/localtime points to, if that is below /usr
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,17 @@ def layout(root: str = "/") -> Layout:
         elif os.path.isdir(path):
             directories.append(name)
     etc = tuple(name for name in ETC_ALLOW_LIST if os.path.exists(f"{root}/etc/{name}"))
-    return Layout(tuple(links), tuple(directories), etc)
+    return Layout(tuple(links), tuple(directories), etc, _localtime(root))
+
+
+def _localtime(root: str) -> str | None:
+    try:
+        target = os.readlink(f"{root}/etc/localtime")
+    except OSError:
+        # not there, or a copy: the job's clock shows UTC then
+        return None
+    resolved = os.path.normpath(os.path.join("/etc", target))
+    return resolved if resolved.startswith("/usr/") else None
 
 
 def job_identity(user: str) -> JobIdentity:

@@ -159,8 +159,8 @@ def run(setup: Setup, plan_fd: int, *, trace: bool) -> int:
     name = b"plan"
     try:
         os.setsid()
-        # fd of the host's procfs, opened while the host's root is still the root
         setup.oom_score_fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+        setup.status_fd = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
         steps = plan.decode(_read_all(plan_fd))
         failpoints.hit("first.before-setup")
         os.umask(0o022)

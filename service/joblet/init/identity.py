@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 
@@ -41,8 +42,13 @@ def rlimit(_setup: Setup, number: int, soft: int, hard: int) -> None:
 def reset(setup: Setup, umask: int) -> None:
     """Everything that a process inherits goes to its default."""
     os.umask(umask)
-    # Python itself ignores SIGPIPE and SIGXFSZ; an ignored signal stays ignored across exec.
-    sys.default_signals()
+    # A handler is gone with execve, an ignored signal stays ignored: Python itself ignores SIGPIPE
+    # and SIGXFSZ, joblet-init some more.
+    status = os.pread(setup.status_fd, 4096, 0)
+    _, found, rest = status.partition(b"\nSigIgn:\t")
+    if not found:
+        raise OSError(errno.EPROTO, "no SigIgn in /proc/self/status")
+    sys.default_signals(int(rest[:16], 16))
     sys.set_signal_mask(0)
     os.write(setup.oom_score_fd, b"0")
     os.setpriority(os.PRIO_PROCESS, 0, 0)
@@ -56,11 +62,10 @@ def identity(_setup: Setup, uid: int, gid: int) -> None:
     """Unprivileged ids, no capability in any set, none ever to come back."""
     for capability in range(64):
         try:
-            if sys.prctl(sys.PR_CAPBSET_READ, capability) == 1:
-                sys.prctl(sys.PR_CAPBSET_DROP, capability)
+            sys.prctl(sys.PR_CAPBSET_DROP, capability)
         except OSError as err:
-            # EINVAL: past the last capability of this kernel
-            if capability > 0 and err.errno == 22:
+            # past the last capability of this kernel
+            if capability > 0 and err.errno == errno.EINVAL:
                 break
             raise
     sys.prctl(sys.PR_CAP_AMBIENT, sys.PR_CAP_AMBIENT_CLEAR_ALL)

@@ -13,6 +13,7 @@ class Setup:
         "oom_score_fd",
         "report_fd",
         "root_fd",
+        "status_fd",
         "stderr_fd",
         "stdout_fd",
         "with_init",
@@ -28,6 +29,8 @@ class Setup:
         self.gate_fd = gate_fd
         self.report_fd = report_fd
         self.root_fd = -1
+        # of the host's procfs, opened while the host's root is still the root
         self.oom_score_fd = -1
+        self.status_fd = -1
         self.environment: list[bytes] = []
         self.with_init = False

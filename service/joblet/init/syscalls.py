@@ -82,7 +82,6 @@ RESOLVE_IN_ROOT = 0x10
 PR_SET_PDEATHSIG = 1
 PR_SET_KEEPCAPS = 8
 PR_SET_NAME = 15
-PR_CAPBSET_READ = 23
 PR_CAPBSET_DROP = 24
 PR_SET_SECUREBITS = 28
 PR_SET_CHILD_SUBREAPER = 36
@@ -247,7 +246,6 @@ def drop_capabilities() -> None:
 
 _SIGSET_SIZE = 8
 _SIG_SETMASK = 2
-_UNCATCHABLE = (9, 19)
 
 
 def set_signal_mask(mask: int) -> None:
@@ -258,13 +256,20 @@ def set_signal_mask(mask: int) -> None:
     _call(SYS_rt_sigprocmask, _int(_SIG_SETMASK), data, None, ctypes.c_size_t(_SIGSET_SIZE))
 
 
-def default_signals() -> None:
-    """Every signal to its default, also those that glibc hides; only right before execve."""
+def default_signals(ignored: int) -> None:
+    """These signals (bit n-1 for signal n) to their default; only right before execve.
+
+    By system call, because glibc hides two signals and Python does not ask for a handler that it
+    did not set.
+    """
     action = bytes(32)  # the kernel's struct sigaction: SIG_DFL, no flags, empty mask
     size = ctypes.c_size_t(_SIGSET_SIZE)
-    for number in range(1, 65):
-        if number not in _UNCATCHABLE:
+    number = 1
+    while ignored:
+        if ignored & 1:
             _call(SYS_rt_sigaction, _int(number), action, None, size)
+        ignored >>= 1
+        number += 1
 
 
 def all_cpus() -> None:
