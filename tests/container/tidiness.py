@@ -15,6 +15,8 @@ from tests.container.machine import Machine
 
 _OURS = re.compile(r"joblet")
 _WARNING = 4
+# A supervisor that waits for its next job: 0, 1, 2, the poke socket, its line to joblet-init.
+IDLE_DESCRIPTORS = 5
 # Also at a low priority, also from a stranger's process, these are never fine.
 _NEVER = re.compile(
     r"Traceback \(most recent call last\)|segfault|Task exception was never retrieved"
@@ -65,7 +67,11 @@ def leftovers(machine: Machine, before: Before) -> list[str]:
     """What the test's jobs left: scopes, supervisors, run files, mounts, network namespaces."""
     found = [f"scope: {line}" for line in _scopes(machine)]
     supervisors = machine.cgroup / "joblet.slice/joblet-supervisors.service"
-    found += [f"supervisor: {pid} {_comm(pid)}" for pid in _processes(supervisors)]
+    found += [
+        f"supervisor: {pid} {_comm(pid)} with {count} descriptors"
+        for pid in _processes(supervisors)
+        if (count := _descriptors(pid)) > IDLE_DESCRIPTORS
+    ]
     found += [f"run file: {path.name}" for path in machine.path("/run/joblet/jobs").iterdir()]
     if machine.leader == before.leader:
         added = list(mount_points(machine))
@@ -106,6 +112,13 @@ def _comm(pid: str) -> str:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except FileNotFoundError:
         return "(ended)"
+
+
+def _descriptors(pid: str) -> int:
+    try:
+        return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
 
 
 def _message(entry: dict[str, Any]) -> str:
