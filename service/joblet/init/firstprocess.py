@@ -97,6 +97,7 @@ def _become_init() -> None:
     command = os.fork()
     if command == 0:
         return
+    syscalls.set_process_name(b"joblet-init")
     # Nothing of ours but the wait loop is left here: no descriptor beyond the job's own output.
     syscalls.close_range(3, 0xFFFFFFFF)
 
