@@ -154,6 +154,8 @@ class JobManager:
             if job.state.terminal:
                 raise WrongState(job.id, job.state, "stop", "it has ended already")
             if job.stop_reason is not None:
+                # Whoever asks again may have seen the first request fail.
+                await self._host.stop(job)
                 return job
             return await self._end(job, Reason.STOPPED)
 
@@ -303,6 +305,8 @@ class JobManager:
                     launched = await self._host.launch(job, files, durable)
                 finally:
                     await asyncio.wait([durable])
+                    # If the launch did not get as far as waiting for it, its error is not news.
+                    durable.exception()
             except ConnectionError as err:
                 await self._launch_again(job, str(err))
                 return
@@ -440,8 +444,8 @@ class JobManager:
         if timer is not None:
             timer.cancel()
         self._release(job.id)
-        if ended is None or ended.gate_closed:
-            # No supervisor has done it.
+        if ended is None or ended.gate_closed or ended.status_lost:
+            # No supervisor may have done it.
             self._files.seal(job.id)
         for future in self._waiters.get(job.id, ()):
             if not future.done():

@@ -72,7 +72,8 @@ def _exit_code(ended: Ended) -> int | None:
 
 def _stop_code(ended: Ended, code: int | None) -> int:
     # A SIGKILL that we sent because nobody would have heard a SIGTERM counts as that SIGTERM.
-    if code is None or (ended.signal == 9 and ended.term_seen_usec is None):
+    never_ran = ended.started_usec is None
+    if code is None or never_ran or (ended.signal == 9 and ended.term_seen_usec is None):
         return EXIT_STOPPED
     return code
 

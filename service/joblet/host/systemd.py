@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from joblet.bus.connection import Connection, MatchRule, Signal, Typed
-from joblet.errors import HostFailure, JobletError, RemoteError
+from joblet.errors import HostFailure, JobletError, RemoteError, Unreachable
 from joblet.host.jobplan import ScopeProperty
 from joblet.model.ids import SCOPE_PREFIX, SCOPE_SUFFIX, job_id_of_scope
 from joblet.model.run import ScopeFact
@@ -64,7 +64,7 @@ class Systemd:
     ) -> None:
         """Create a scope around processes; returns when they are in it, limits in force.
 
-        Raises HostFailure.
+        Raises HostFailure, ConnectionError when the bus is gone.
         """
         fixed = [(p.name, Typed(p.signature, p.value)) for p in properties]
         with self._removal_of(unit) as removed:
@@ -82,6 +82,9 @@ class Systemd:
                     await self._start(unit, [*fixed, ("PIDs", Typed("au", list(pids)))])
                 async with asyncio.timeout(_START_DEADLINE_S):
                     result = await removed
+            except Unreachable as err:
+                # The bus went away, and this daemon with it: the next one starts the job.
+                raise ConnectionResetError(str(err)) from err
             except JobletError as err:
                 raise HostFailure("scope", 0, str(err)) from err
             except TimeoutError as err:

@@ -16,14 +16,14 @@ import time
 from collections.abc import Callable
 
 from joblet import failpoints
-from joblet.init import anchor, firstprocess, procfs, report, syscalls
+from joblet.init import anchor, firstprocess, procfs, report, rundir, syscalls
 from joblet.init.logwriter import LogWriter
 from joblet.init.state import Setup
 from joblet.records import exit as exit_record
-from joblet.records import logindex, poke, spawn
+from joblet.records import logindex, spawn
 from joblet.records.exit import ExitRecord
 from joblet.records.framing import BadRecord
-from joblet.records.run import Process, RunRecord
+from joblet.records.run import RunRecord
 
 # the job was never born: joblet-init forgets it instead of replacing its supervisor
 STATUS_STILLBORN = 3
@@ -152,8 +152,8 @@ class Supervisor:
         self._run.descriptors = self._held.numbers()
         self._record.started_ns = self._executing_ns = self._run.started_ns
         self._record.term_seen_ns = self._run.term_seen_ns
-        self._first_fd = _pidfd(self._run.first)
-        self._anchor_fd = _pidfd(self._run.anchor)
+        self._first_fd = rundir.open_process(self._run.first)
+        self._anchor_fd = rundir.open_process(self._run.anchor)
         if self._anchor_fd >= 0:
             self._cgroup = procfs.cgroup_directory(self._run.anchor.pid)
         self._write_run_record()
@@ -169,7 +169,7 @@ class Supervisor:
             self._log.seal()
         self._release_anchor()
         failpoints.hit("supervisor.before-poke")
-        self._poke()
+        rundir.tell(self._poke_socket, self._job_id, self._run.poke_path)
 
     def _pump(self) -> None:
         held, poll = self._held, self._poll
@@ -249,7 +249,7 @@ class Supervisor:
             self._answer(spawn.Started(self._job_id, self._executing_ns), [])
             if self._connection is None:
                 # jobletd was replaced meanwhile: let the new one look at the run record.
-                self._poke()
+                rundir.tell(self._poke_socket, self._job_id, self._run.poke_path)
         elif not self._record.gate_closed and not self._record.setup_step:
             self._fail(b"set-up", 0, b"", b"the process was killed during set-up")
         if self._connection is not None:
@@ -309,7 +309,7 @@ class Supervisor:
         record.log_bytes = self._log.offset
         record.log_dropped_bytes = self._log.dropped_bytes
         failpoints.hit("supervisor.before-exit-record")
-        self._write_file("exit", record.encode())
+        rundir.write_record(self._held.run_dir, "exit", record.encode())
         failpoints.hit("supervisor.after-exit-record")
 
     def _wait_status(self) -> None:
@@ -359,29 +359,7 @@ class Supervisor:
         return True
 
     def _write_run_record(self) -> None:
-        self._write_file("run", self._run.encode())
-
-    def _write_file(self, name: str, data: bytes) -> None:
-        fd = os.open(
-            name + ".new",
-            os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC,
-            0o600,
-            dir_fd=self._held.run_dir,
-        )
-        try:
-            if os.write(fd, data) != len(data):
-                raise OSError(28, "no space for a record", name)
-        finally:
-            os.close(fd)
-        os.rename(name + ".new", name, src_dir_fd=self._held.run_dir, dst_dir_fd=self._held.run_dir)
-
-    def _poke(self) -> None:
-        # It blocks while the queue is full: this process has nothing else to do. Without a socket
-        # there is no jobletd, and the next one reads the exit record when it starts.
-        try:
-            self._poke_socket.sendto(poke.encode(self._job_id), self._run.poke_path)
-        except (FileNotFoundError, ConnectionRefusedError):
-            pass
+        rundir.write_record(self._held.run_dir, "run", self._run.encode())
 
 
 def _readable(fd: int) -> bool:
@@ -394,22 +372,6 @@ def _has_reader(pipe_end: int) -> bool:
     poll = select.poll()
     poll.register(pipe_end, 0)
     return not poll.poll(0)
-
-
-def _pidfd(process: Process) -> int:
-    try:
-        fd = os.pidfd_open(process.pid)
-    except ProcessLookupError:
-        return -1
-    # opened first, then checked: a pid that was reused in between shows another start time
-    try:
-        same = procfs.start_ticks(process.pid) == process.start_ticks
-    except OSError:
-        same = False
-    if same:
-        return fd
-    os.close(fd)
-    return -1
 
 
 def _in_child(body: Callable[[], int]) -> None:

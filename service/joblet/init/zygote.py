@@ -21,7 +21,7 @@ from collections.abc import Callable
 # Everything that a child may need is imported before the first fork: what is shared costs nothing,
 # and after the change of root the library is not there any more.
 from joblet.init import plan as plan
-from joblet.init import procfs, supervisor, syscalls
+from joblet.init import procfs, rundir, supervisor, syscalls
 from joblet.init.rehearsal import rehearse
 from joblet.records import poke as poke
 from joblet.records import run, spawn
@@ -350,6 +350,7 @@ class Zygote:
         job.replacements += 1
         if job.replacements > REPLACEMENTS_MAX:
             say(f"job {job.job_id}: given up after {REPLACEMENTS_MAX} supervisors")
+            rundir.write_off(job.held.run_dir, job.job_id, record, self._poke_socket)
             self._forget(job)
             return
         status_r = -1
@@ -394,21 +395,25 @@ class Zygote:
                 )
                 try:
                     record = run.decode(procfs.read_bytes("run", directory))
-                    done = _exists("exit", directory)
+                    if _exists("exit", directory):
+                        # its supervisor may be at work for another job by now
+                        continue
+                    pidfd = rundir.open_process(record.supervisor)
+                    if pidfd < 0 and _exists("exit", directory):
+                        # it wrote that between the two looks, and ended
+                        continue
+                    if pidfd < 0:
+                        say(f"job {job_id}: its supervisor died together with joblet-init")
+                        rundir.write_off(directory, job_id, record, self._poke_socket)
+                        continue
                 finally:
                     os.close(directory)
-                if done:
-                    # its supervisor may be at work for another job by now
-                    continue
-                pidfd = os.pidfd_open(record.supervisor.pid)
-            except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
+            except (FileNotFoundError, NotADirectoryError):
                 continue
             except BadRecord as err:
                 say(f"job {job_id}: {err}")
                 continue
             try:
-                if not procfs.is_alive(record.supervisor):
-                    raise ProcessLookupError
                 held = supervisor.Held(
                     *[syscalls.pidfd_getfd(pidfd, fd) for fd in record.descriptors]
                 )
