@@ -1,0 +1,120 @@
+"""JobStore in memory, with what a disk can do to a daemon: be slow, be full, forget a crash's rest.
+
+A `Disk` is what a power cut leaves. A `FakeJobStore` is one daemon's view of it: a write that was
+not durable is in the view only, until the next durable one takes it along.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Awaitable, Callable, Sequence
+
+from joblet.core.ports import JobStore
+from joblet.errors import AlreadyExists, HostFailure
+from joblet.model.job import Job, JobFilter
+
+
+class Died(BaseException):
+    """The daemon this fake belonged to was killed: whoever still runs in it gets no further."""
+
+
+class Disk:
+    """Rows that survive."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Job] = {}
+        self.last_seq = 0
+        self.full = False
+
+
+async def one_turn() -> None:
+    """As slow as a disk is at least: everybody else gets a turn."""
+    await asyncio.sleep(0)
+
+
+class FakeJobStore(JobStore):
+    """The rows as one daemon sees them."""
+
+    def __init__(self, disk: Disk, pace: Callable[[], Awaitable[None]] = one_turn) -> None:
+        self.disk = disk
+        self.dead = False
+        self.failing_reads = False
+        self._pace = pace
+        self._rows = dict(disk.rows)
+
+    async def insert(self, job: Job) -> None:
+        await self._commit("insert")
+        if job.id in self._rows:
+            raise AlreadyExists("job", job.id)
+        self._rows[job.id] = job
+        self.disk.last_seq = max(self.disk.last_seq, job.seq)
+        self._keep()
+
+    async def save(self, job: Job, *, durable: bool) -> None:
+        self._check()
+        if not durable:
+            self._rows[job.id] = job
+            return
+        await self._commit("save")
+        self._rows[job.id] = job
+        self._keep()
+
+    async def delete(self, job_ids: Sequence[str]) -> None:
+        await self._commit("delete")
+        for job_id in job_ids:
+            self._rows.pop(job_id, None)
+        self._keep()
+
+    async def get(self, job_id: str) -> Job | None:
+        await self._read()
+        return self._rows.get(job_id)
+
+    async def find_prefix(self, prefix: str, limit: int) -> list[str]:
+        await self._read()
+        return sorted(job_id for job_id in self._rows if job_id.startswith(prefix))[:limit]
+
+    async def page(self, wanted: JobFilter, *, before_seq: int | None, limit: int) -> list[Job]:
+        await self._read()
+        found = [
+            job
+            for job in self._rows.values()
+            if (not wanted.states or job.state in wanted.states)
+            and wanted.owner_uid in (None, job.owner_uid)
+            and (before_seq is None or job.seq < before_seq)
+        ]
+        return sorted(found, key=lambda job: -job.seq)[:limit]
+
+    async def existing(self, job_ids: Sequence[str]) -> set[str]:
+        await self._read()
+        return self._rows.keys() & set(job_ids)
+
+    async def unfinished(self) -> list[Job]:
+        await self._read()
+        found = [job for job in self._rows.values() if not job.state.terminal]
+        return sorted(found, key=lambda job: job.seq)
+
+    async def last_seq(self) -> int:
+        await self._read()
+        return self.disk.last_seq
+
+    def _check(self) -> None:
+        if self.dead:
+            raise Died
+
+    async def _read(self) -> None:
+        self._check()
+        if self.failing_reads:
+            raise HostFailure("database", errno.EIO)
+        await self._pace()
+        self._check()
+
+    async def _commit(self, what: str) -> None:
+        self._check()
+        await self._pace()
+        self._check()
+        if self.disk.full:
+            raise HostFailure(f"database: {what}", errno.ENOSPC)
+
+    def _keep(self) -> None:
+        self.disk.rows = dict(self._rows)
