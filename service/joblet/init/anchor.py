@@ -14,10 +14,13 @@ import select
 import signal
 import struct
 import time
+from collections.abc import Iterator
 
 from joblet.init import syscalls
 
 RELEASE = b"R"
+# The supervisor asks for what was seen so far; the answer ends with a time of 0.
+QUERY = b"Q"
 STOP_SEEN = struct.Struct("<q")  # time in ns since the epoch
 _SIGINFO_SIZE = 128
 _SIGNO_PID = struct.Struct("<I8xI")  # ssi_signo, ssi_errno, ssi_code, ssi_pid (signalfd(2))
@@ -34,14 +37,28 @@ def run(socket_fd: int) -> None:
     poll.register(signal_fd, select.POLLIN)
     terminated = False
     while True:
+        asked = False
         for fd, _events in poll.poll():
             if fd == socket_fd:
-                return
-            number, sender = _SIGNO_PID.unpack_from(os.read(signal_fd, _SIGINFO_SIZE))
-            if sender != 1:
-                continue
+                if os.read(socket_fd, 1) != QUERY:
+                    return
+                asked = True
+        for number in _signals_of_manager(signal_fd):
             if number == signal.SIGTERM:
                 terminated = True
             elif terminated:
                 terminated = False
                 os.write(socket_fd, STOP_SEEN.pack(time.time_ns()))
+        if asked:
+            os.write(socket_fd, STOP_SEEN.pack(0))
+
+
+def _signals_of_manager(signal_fd: int) -> Iterator[int]:
+    while True:
+        try:
+            info = os.read(signal_fd, _SIGINFO_SIZE)
+        except BlockingIOError:
+            return
+        number, sender = _SIGNO_PID.unpack_from(info)
+        if sender == 1:
+            yield number

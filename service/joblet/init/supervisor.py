@@ -32,6 +32,8 @@ DONE = b"D"
 # Enough to spread the cost of a fork, few enough that nothing can pile up.
 JOBS_MAX = 250
 _ASSIGNMENT_FDS = 13
+# An anchor that runs answers in microseconds.
+ANSWER_MS = 2000
 
 
 class Held:
@@ -125,6 +127,7 @@ class Supervisor:
         self._cgroup: str | None = None
         self._status_fd = -1
         self._anchor_open = True
+        self._anchor_asked = False
         # jobletd knows of anchor and first process
         self.born = False
 
@@ -219,7 +222,11 @@ class Supervisor:
             self._anchor_open = False
             self._poll.unregister(self._held.anchor)
             return
-        (self._record.term_seen_ns,) = anchor.STOP_SEEN.unpack(data)
+        (seen_ns,) = anchor.STOP_SEEN.unpack(data)
+        if not seen_ns:
+            self._anchor_asked = False
+            return
+        self._record.term_seen_ns = seen_ns
         self._run.term_seen_ns = self._record.term_seen_ns
         self._write_run_record()
 
@@ -290,6 +297,7 @@ class Supervisor:
     def _finish(self) -> None:
         record = self._record
         record.finished_ns = time.time_ns()
+        self._ask_anchor()
         self._wait_status()
         if self._cgroup is None:
             self._cgroup = procfs.cgroup_directory(self._run.anchor.pid)
@@ -311,6 +319,21 @@ class Supervisor:
         failpoints.hit("supervisor.before-exit-record")
         rundir.write_record(self._held.run_dir, "exit", record.encode())
         failpoints.hit("supervisor.after-exit-record")
+
+    def _ask_anchor(self) -> None:
+        # A stop reaches anchor and job together, and the job may have been faster.
+        if not self._anchor_open:
+            return
+        try:
+            os.write(self._held.anchor, anchor.QUERY)
+        except (BrokenPipeError, ConnectionResetError):
+            return
+        self._anchor_asked = True
+        while self._anchor_asked and self._anchor_open:
+            if not _readable(self._held.anchor, ANSWER_MS):
+                # frozen or stopped: its witness is missing, the rest is not
+                return
+            self._hear_anchor()
 
     def _wait_status(self) -> None:
         status: int | None = None
@@ -362,10 +385,10 @@ class Supervisor:
         rundir.write_record(self._held.run_dir, "run", self._run.encode())
 
 
-def _readable(fd: int) -> bool:
+def _readable(fd: int, wait_ms: int = 0) -> bool:
     poll = select.poll()
     poll.register(fd, select.POLLIN)
-    return bool(poll.poll(0))
+    return bool(poll.poll(wait_ms))
 
 
 def _has_reader(pipe_end: int) -> bool:
@@ -480,9 +503,13 @@ def serve(control: socket.socket, poke_socket: socket.socket, *, trace: bool) ->
     close_all_but(own)
     _settle_in()
     for _ in range(JOBS_MAX):
-        data, fds, _flags, _ = socket.recv_fds(
-            control, spawn.SIZE_MAX, _ASSIGNMENT_FDS, socket.MSG_CMSG_CLOEXEC
-        )
+        try:
+            data, fds, _flags, _ = socket.recv_fds(
+                control, spawn.SIZE_MAX, _ASSIGNMENT_FDS, socket.MSG_CMSG_CLOEXEC
+            )
+        except ConnectionResetError:
+            # it went without having read our last word
+            return
         if not data:
             # joblet-init has enough of us, or is gone; nothing is under way here
             return

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import select
 import struct
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -288,19 +289,28 @@ def _iowr(kind: int, number: int, size: int) -> int:
     return (3 << 30) | (size << 16) | (kind << 8) | number
 
 
+# PID 1 reaps at once unless the host stands still.
+REAP_MS = 5000
+
+
 def exit_status_of(pidfd: int) -> int | None:
     """The wait status of an ended process that somebody else reaped, or None.
 
     PIDFD_GET_INFO with PIDFD_INFO_EXIT, Linux 6.15; an older kernel answers with an error.
     """
     exit_bit, size = 1 << 3, 64
-    info = bytearray(struct.pack("<Q", exit_bit) + bytes(size - 8))
-    try:
-        fcntl.ioctl(pidfd, _iowr(0xFF, 11, size), info)
-    except OSError:
-        return None
-    (mask,) = struct.unpack_from("<Q", info)
-    if not mask & exit_bit:
-        return None
-    (status,) = struct.unpack_from("<i", info, 60)
-    return int(status)
+    reaped = select.poll()
+    reaped.register(pidfd, 0)
+    for _ in range(2):
+        info = bytearray(struct.pack("<Q", exit_bit) + bytes(size - 8))
+        try:
+            fcntl.ioctl(pidfd, _iowr(0xFF, 11, size), info)
+        except OSError:
+            return None
+        (mask,) = struct.unpack_from("<Q", info)
+        if mask & exit_bit:
+            (status,) = struct.unpack_from("<i", info, 60)
+            return int(status)
+        # It has ended, and its new parent has not reaped it yet: POLLHUP comes when it has.
+        reaped.poll(REAP_MS)
+    return None
