@@ -36,6 +36,9 @@ _CANDIDATES_SHOWN = 5
 _DELETE_BATCH = 500
 # A record that could not be written (disk full) is tried again this much later.
 _RETRY_S = 1.0
+# Supervisors write within milliseconds; a shutdown does not wait for ever.
+_LAST_ENDS_S = 10.0
+_LOOK_AGAIN_S = 0.02
 _ENDED = frozenset(state for state in JobState if state.terminal)
 
 
@@ -85,13 +88,38 @@ class JobManager:
         self._kick()
 
     async def close(self) -> None:
-        """Stop deciding. Jobs go on; the next daemon adopts them."""
+        """Stop deciding. Jobs go on, and the next daemon adopts them, unless the host goes down."""
         self._started = False
+        await self._record_last_ends()
         if self._alarm is not None:
             self._alarm.cancel()
         for timer in self._deadlines.values():
             timer.cancel()
         await self._tasks.cancel()
+
+    async def _record_last_ends(self) -> None:
+        # At shutdown jobs end before us, and what /run knows of them goes with the boot.
+        if not self._active or not await self._going_down():
+            return
+        try:
+            async with asyncio.timeout(_LAST_ENDS_S):
+                while self._active:
+                    for job_id in tuple(self._active):
+                        await self.settle_now(job_id)
+                    await asyncio.sleep(_LOOK_AGAIN_S)
+        except TimeoutError:
+            log.warning("%d jobs have not ended at shutdown", len(self._active))
+
+    async def _going_down(self) -> bool:
+        try:
+            going_down = await self._host.shutting_down()
+        except JobletError as err:
+            log.warning("cannot tell whether the host goes down: %s", err)
+            return False
+        if going_down:
+            # No scope can be started now: what waits, waits for the next boot.
+            self._started = False
+        return going_down
 
     # What clients ask for.
 
@@ -311,6 +339,9 @@ class JobManager:
                 await self._launch_again(job, str(err))
                 return
             except (JobletError, OSError, ValueError) as err:
+                if isinstance(err, HostFailure) and await self._going_down():
+                    await self.requeue(job)
+                    return
                 log.warning("%s: launch failed: %s", job_id, err)
                 failure = Verdict(JobState.FAILED, Reason.SETUP, verdict.EXIT_SETUP, str(err))
                 await self._finish(job, failure, self._host.ended(job_id))
@@ -369,7 +400,7 @@ class JobManager:
             await self._host.clear(job, suspicious=True)
             await self.requeue(job)
             return
-        shutting_down = ended.term_seen_usec is not None and await self._host.shutting_down()
+        shutting_down = ended.term_seen_usec is not None and await self._going_down()
         await self._finish(job, verdict.judge(job, ended, shutting_down=shutting_down), ended)
 
     async def adopt(self, job: Job, fact: RunFact) -> None:
