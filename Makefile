@@ -1,6 +1,7 @@
 # Each target is one line; the work is in tests/ and packaging/.
 PYTHON = .venv/bin/python
 GROUND = $(PYTHON) -m tests.container.ground
+BENCH = /usr/local/lib/joblet-bench
 RESULTS = /var/tmp/joblet-bench
 
 .PHONY: provision test lint bench shell install clean
@@ -15,7 +16,7 @@ lint: provision  ## ruff and mypy
 	$(PYTHON) -m pytest -q tests/contract/test_lint.py
 
 bench: provision  ## the bars, measured in the container ground; table and JSON in build/bench; needs root
-	$(GROUND) --copy tests/bench:/usr/local/lib/joblet-bench --fetch $(RESULTS):build/bench -- python3 /usr/local/lib/joblet-bench/run.py --output $(RESULTS)
+	$(GROUND) --copy tests/bench:$(BENCH)/tests/bench --fetch $(RESULTS):build/bench -- env PYTHONPATH=$(BENCH) python3 -m tests.bench.run --output $(RESULTS)
 
 shell: provision  ## a machine of the container ground, with a shell in it; needs root
 	$(GROUND)
