@@ -88,17 +88,16 @@ class JobManager:
         self._kick()
 
     async def close(self) -> None:
-        """Stop deciding. Jobs go on, and the next daemon adopts them, unless the host goes down."""
+        """Stop deciding. Jobs go on; the next daemon adopts them."""
         self._started = False
-        await self._record_last_ends()
         if self._alarm is not None:
             self._alarm.cancel()
         for timer in self._deadlines.values():
             timer.cancel()
         await self._tasks.cancel()
 
-    async def _record_last_ends(self) -> None:
-        # At shutdown jobs end before us, and what /run knows of them goes with the boot.
+    async def record_last_ends(self) -> None:
+        """Before close: at shutdown jobs end before us, and what /run knows goes with the boot."""
         if not self._active or not await self._going_down():
             return
         try:

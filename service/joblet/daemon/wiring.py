@@ -105,6 +105,7 @@ async def run(config: Config, paths: Paths, version: str) -> None:
         receiver = PokeReceiver(_poke_socket(paths), jobs.exited)
         receiver.start()
         stack.callback(receiver.close)
+        stack.push_async_callback(jobs.record_last_ends)
 
         feed.subscribe(LifecycleLog(notify.journal).handle)
         exporter = await stack.enter_async_context(Exporter.on(connection))
