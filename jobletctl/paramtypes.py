@@ -14,15 +14,11 @@ from typing import TYPE_CHECKING
 import click
 
 from joblet.errors import InvalidSpec
-from joblet.model import ids
+from joblet.model import ids, limits
 from jobletctl import timespec
 
-_SIZE = re.compile(r"([0-9]{1,19})(?:\.([0-9]{1,9}))?\s*([kmgt]?)(i?b?)", re.IGNORECASE)
-_FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_SIZE_MAX = (1 << 63) - 1
 # Below this no program starts; who writes 512 means megabytes.
 _MEMORY_MIN = 1 << 20
-_PERCENT = re.compile(r"([0-9]{1,10})\s*%?")
 _PERCENT_MAX = (1 << 32) - 1
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -43,8 +39,8 @@ def check_text(text: str) -> str:
 def parse_duration(text: str) -> int:
     """Microseconds. Raises BadValue."""
     try:
-        return timespec.duration(text)
-    except timespec.BadTime as err:
+        return limits.parse_duration(text)
+    except limits.BadLimit as err:
         raise BadValue(str(err)) from err
 
 
@@ -75,32 +71,41 @@ def parse_since(text: str) -> int:
 
 
 def parse_size(text: str) -> int:
-    """Bytes of memory: 512M, 2G, 1.5GiB; factors of 1024. Raises BadValue."""
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise BadValue("use a size such as 512M or 2G")
-    whole, fraction = match[1], match[2] or ""
-    scaled = int(whole + fraction) * _FACTORS[match[3].lower()]
-    size, remainder = divmod(scaled, int(10 ** len(fraction)))
-    if remainder:
-        raise BadValue("not a whole number of bytes")
-    if size > _SIZE_MAX:
-        raise BadValue("more than any machine has")
-    if size < _MEMORY_MIN:
-        hint = f"; is it {whole}M?" if not match[3] and not fraction and size else ""
+    """Bytes: 512M, 2G, 1.5GiB; factors of 1024; 0 for no limit. Raises BadValue."""
+    try:
+        return limits.parse_size(text)
+    except limits.BadLimit as err:
+        raise BadValue(str(err)) from err
+
+
+def parse_memory(text: str) -> int:
+    """Bytes of memory or of a file system in it. Raises BadValue."""
+    size = parse_size(text)
+    if 0 < size < _MEMORY_MIN:
+        hint = f"; is it {text.strip()}M?" if text.strip().isdecimal() else ""
         raise BadValue(f"must be at least 1M{hint}")
     return size
 
 
 def parse_percent(text: str) -> int:
-    """Percent of one CPU, so 200 is two. Raises BadValue."""
-    match = _PERCENT.fullmatch(text.strip())
-    if match is None:
-        raise BadValue("use a whole number of percent, 100 for one whole CPU")
-    percent = int(match[1])
-    if not 1 <= percent <= _PERCENT_MAX:
-        raise BadValue(f"must be from 1 to {_PERCENT_MAX}")
+    """Percent of one CPU, so 200 is two; 0 for no limit. Raises BadValue."""
+    try:
+        percent = limits.parse_percent(text)
+    except limits.BadLimit as err:
+        raise BadValue(str(err)) from err
+    if percent > _PERCENT_MAX:
+        raise BadValue(f"must be at most {_PERCENT_MAX}")
     return percent
+
+
+def parse_cpus(text: str) -> tuple[int, ...]:
+    """A set of CPUs, or `all`. Raises BadValue."""
+    if text.strip().lower() == "all":
+        return ()
+    try:
+        return limits.parse_cpus(text)
+    except limits.BadLimit as err:
+        raise BadValue(str(err)) from err
 
 
 def parse_name(text: str) -> str:
@@ -179,6 +184,8 @@ POSITIVE_DURATION = Parsed("duration", parse_positive_duration)
 SCHEDULE = Parsed("when", parse_schedule)
 SINCE = Parsed("time", parse_since)
 SIZE = Parsed("size", parse_size)
+MEMORY = Parsed("size", parse_memory)
+CPUS = Parsed("cpus", parse_cpus)
 PERCENT = Parsed("percent", parse_percent)
 NAME = Parsed("name", parse_name)
 JOB = Parsed("id", parse_job)

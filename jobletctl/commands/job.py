@@ -70,7 +70,7 @@ def _words(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -
 @click.option(
     "--max-cpu", type=paramtypes.PERCENT, help="CPU time in percent; 100 is one whole CPU."
 )
-@click.option("--max-memory", type=paramtypes.SIZE, help="Memory, such as 512M or 2G.")
+@click.option("--max-memory", type=paramtypes.MEMORY, help="Memory, such as 512M or 2G.")
 @click.option("--max-tasks", type=click.IntRange(1, (1 << 63) - 1), help="Processes and threads.")
 @click.option("--network", type=click.Choice(["none"]), default="none", help="The job's network.")
 @click.option("--init", is_flag=True, help="Put a small PID 1 in front that reaps children.")
