@@ -63,7 +63,10 @@ def json_option(command: Decorated) -> Decorated:
 class LazyGroup(click.Group):
     """A group whose commands are named by module and imported when one of them is called."""
 
-    modules: Mapping[str, str] = {"job": "jobletctl.commands.job"}
+    modules: Mapping[str, str] = {
+        "job": "jobletctl.commands.job",
+        "config": "jobletctl.commands.config",
+    }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The nouns, in the order of the help."""

@@ -1,16 +1,31 @@
-"""/etc/joblet/joblet.toml as one frozen dataclass. An unknown key or a bad value is an error."""
+"""/etc/joblet/joblet.toml and its drop-ins as one frozen dataclass.
+
+`joblet.toml.d/*.conf` and `*.toml` are read after the file itself, in the order of their names,
+and whoever comes later wins, key by key. An unknown key or a bad value is an error that names file
+and key. One table, KEYS, says how each key is written, checked and shown again.
+"""
 
 from __future__ import annotations
 
+import os
 import tomllib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from joblet.errors import JobletError
+from joblet.model import limits
+from joblet.model.limits import RANGES, SECOND, BadLimit, Limits
+
+ID_RANGE = 65_536
+# The kernel's ids have 32 bits, but programs and file systems count them in a signed int.
+_ID_END = 1 << 31
+_DROP_IN_SUFFIXES = (".conf", ".toml")
 
 
 class ConfigError(JobletError):
-    """The configuration file cannot be used; the sentence names file and key."""
+    """The configuration cannot be used; the sentence names file and key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +35,6 @@ class JobsConfig:
     max_running: int = 1000  # jobs beyond wait PENDING
     max_waiting: int = 100_000  # jobs beyond are refused
     scope_shard_size: int = 64  # scopes per slice: creating one gets slower with its siblings
-    default_max_tasks: int = 4096
     user: str = "joblet-job"  # identity of the user's program on the host
 
 
@@ -31,6 +45,18 @@ class LimitsConfig:
     unenforced: str = "refuse"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefaultsConfig(Limits):
+    """[defaults]: what a job gets that does not say."""
+
+    max_tasks: int = 4096
+    stop_grace_usec: int = 10 * SECOND
+    max_work: int = 4 << 30
+    max_tmp: int = 256 << 20
+    max_shm: int = 64 << 20
+    user: int = limits.USER_DEFAULT  # inside the job
+
+
 @dataclass(frozen=True, slots=True)
 class LogsConfig:
     """[logs]: the cap of one job's log in bytes, index included; the oldest bytes go first."""
@@ -39,63 +65,282 @@ class LogsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class IdsConfig:
+    """[ids]: the pool of id ranges for jobs, `count` ranges of 65,536 from `first` on."""
+
+    first: int = 1 << 30
+    count: int = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class WorkConfig:
+    """[work]: the jobs' work directories and the file system they are on."""
+
+    keep_usec: int = 24 * 3600 * SECOND  # after the end of the job
+    image_size: int = 16 << 30  # where the host's own file system has no project quotas
+    min_free: int = 10  # percent that jobs leave free
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
-    """The whole file."""
+    """The whole configuration."""
 
     jobs: JobsConfig = JobsConfig()
     limits: LimitsConfig = LimitsConfig()
+    defaults: DefaultsConfig = DefaultsConfig()
+    ceilings: Limits = Limits()
     logs: LogsConfig = LogsConfig()
+    ids: IdsConfig = IdsConfig()
+    work: WorkConfig = WorkConfig()
 
 
-_MINIMUM = {
-    "jobs.max_running": 1,
-    "jobs.max_waiting": 1,
-    "jobs.scope_shard_size": 1,
-    "jobs.default_max_tasks": 1,
-    "logs.max_bytes": 1 << 20,
-}
-_CHOICES = {"limits.unenforced": ("refuse", "accept")}
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The configuration, and for each key that is set the file that it came from."""
+
+    config: Config
+    origins: Mapping[str, str]
+
+
+Show = Callable[[Any], int | str]
+Reading = tuple[Callable[[object], object], Show]
+
+
+class Key(NamedTuple):
+    """One key: where its value is kept, how it is read (raises BadLimit) and shown."""
+
+    section: str
+    attribute: str
+    read: Callable[[object], object]
+    show: Show
 
 
 def load(path: str) -> Config:
-    """Read the file; a file that is not there means the defaults. Raises ConfigError."""
-    try:
-        with open(path, "rb") as file:
-            data = tomllib.load(file)
-    except FileNotFoundError:
-        return Config()
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
-        raise ConfigError(f"{path}: {err}") from err
-    return parse(data, path)
+    """The configuration alone. Raises ConfigError."""
+    return read(path).config
 
 
-def parse(data: dict[str, Any], origin: str) -> Config:
-    """Check a parsed file; `origin` names it in complaints. Raises ConfigError."""
-    sections = {"jobs": JobsConfig, "limits": LimitsConfig, "logs": LogsConfig}
-    unknown = sorted(set(data) - set(sections))
-    if unknown:
-        raise ConfigError(f"{origin}: unknown section [{unknown[0]}]")
-    read = {
-        name: _section(kind, name, data.get(name, {}), origin) for name, kind in sections.items()
+def read(path: str) -> Settings:
+    """The file and its drop-ins; what is not there means the defaults. Raises ConfigError."""
+    values: dict[str, dict[str, object]] = {f.name: {} for f in fields(Config)}
+    origins: dict[str, str] = {}
+    for file in [path, *_drop_ins(path)]:
+        for name, value in _parse(file).items():
+            key = KEYS[name]
+            values[key.section][key.attribute] = value
+            origins[name] = file
+    default = Config()
+    sections = {name: type(getattr(default, name))(**given) for name, given in values.items()}
+    config = Config(**sections)
+    _check_whole(config, path, origins)
+    return Settings(config, MappingProxyType(origins))
+
+
+def shown(config: Config) -> dict[str, int | str]:
+    """Every key with its value as the file would have it."""
+    return {
+        name: key.show(getattr(getattr(config, key.section), key.attribute))
+        for name, key in KEYS.items()
     }
-    return Config(**read)
 
 
-def _section(kind: type[Any], name: str, data: object, origin: str) -> Any:
-    if not isinstance(data, dict):
-        raise ConfigError(f"{origin}: {name} must be a section, written [{name}]")
-    defaults = kind()
-    known = {f.name for f in fields(kind)}
-    for key, value in data.items():
-        full = f"{name}.{key}"
-        if key not in known:
-            raise ConfigError(f"{origin}: unknown key {full}")
-        wanted = type(getattr(defaults, key))
-        # bool is an int to Python, not to a reader of the file
-        if type(value) is not wanted:
-            raise ConfigError(f"{origin}: {full} must be a {wanted.__name__}")
-        if full in _MINIMUM and value < _MINIMUM[full]:
-            raise ConfigError(f"{origin}: {full} must be at least {_MINIMUM[full]}")
-        if full in _CHOICES and value not in _CHOICES[full]:
-            raise ConfigError(f"{origin}: {full} must be one of {', '.join(_CHOICES[full])}")
-    return kind(**data)
+def _drop_ins(path: str) -> list[str]:
+    folder = path + ".d"
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as err:
+        raise ConfigError(f"{folder}: {err.strerror}") from err
+    wanted = (n for n in names if n.endswith(_DROP_IN_SUFFIXES) and not n.startswith("."))
+    return [f"{folder}/{name}" for name in sorted(wanted)]
+
+
+def _parse(file: str) -> dict[str, object]:
+    try:
+        with open(file, "rb") as stream:
+            data = tomllib.load(stream)
+    except FileNotFoundError:
+        return {}
+    except OSError as err:
+        raise ConfigError(f"{file}: {err.strerror}") from err
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise ConfigError(f"{file}: {err}") from err
+    known = {key.section for key in KEYS.values()}
+    values: dict[str, object] = {}
+    for section, content in data.items():
+        if section not in known:
+            raise ConfigError(f"{file}: unknown section [{section}]")
+        if not isinstance(content, dict):
+            raise ConfigError(f"{file}: {section} must be a section, written [{section}]")
+        for word, value in content.items():
+            name = f"{section}.{word}"
+            if name not in KEYS:
+                raise ConfigError(f"{file}: unknown key {name}")
+            try:
+                values[name] = KEYS[name].read(value)
+            except BadLimit as err:
+                raise ConfigError(f"{file}: {name}: {err}") from err
+    return values
+
+
+def _check_whole(config: Config, path: str, origins: Mapping[str, str]) -> None:
+    for word, attribute in _LIMIT_WORDS.items():
+        default = getattr(config.defaults, attribute)
+        ceiling = getattr(config.ceilings, attribute)
+        if not ceiling or not default:
+            continue
+        over = set(default) - set(ceiling) if attribute == "cpu_cores" else default > ceiling
+        if over:
+            file = origins.get(f"defaults.{word}") or origins[f"ceilings.{word}"]
+            raise ConfigError(f"{file}: defaults.{word} is above ceilings.{word}")
+    ids = config.ids
+    if ids.first + ids.count * ID_RANGE > _ID_END:
+        file = origins.get("ids.count") or origins.get("ids.first", path)
+        raise ConfigError(
+            f"{file}: ids.count: {ids.count} ranges of {ID_RANGE} from {ids.first} on reach "
+            f"beyond {_ID_END}"
+        )
+
+
+def _whole(value: object) -> int | None:
+    # bool is an int to Python, not to a reader of the file
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _within(value: int, low: int, high: int, show: Callable[[int], int | str], zero: bool) -> int:
+    if not low <= value <= high and not (zero and value == 0):
+        none = "0 for no limit, or " if zero and low > 0 else ""
+        if high == limits.SIZE_MAX:
+            raise BadLimit(f"use {none}{show(low)} or more")
+        raise BadLimit(f"use {none}{show(low)} to {show(high)}")
+    return value
+
+
+def _same(value: int) -> int:
+    return value
+
+
+def _quantity(
+    parse: Callable[[str], int],
+    what: str,
+    show: Callable[[int], int | str],
+    bounds: tuple[int, int],
+    *,
+    unit: int = 1,
+    zero: bool = False,
+) -> Reading:
+    """A quantity as text of its grammar or as a plain number of `unit`s."""
+
+    def take(value: object) -> int:
+        number = _whole(value)
+        if isinstance(value, str):
+            number = parse(value)
+        elif number is not None:
+            number *= unit
+        if number is None:
+            raise BadLimit(f"must be {what}")
+        return _within(number, *bounds, show, zero)
+
+    return take, show
+
+
+def _number(low: int, high: int, *, zero: bool = False) -> Reading:
+    def take(value: object) -> int:
+        number = _whole(value)
+        if number is None:
+            raise BadLimit("must be a whole number")
+        return _within(number, low, high, _same, zero)
+
+    return take, _same
+
+
+def _size(low: int, high: int, *, zero: bool = False) -> Reading:
+    what = "a size such as '512M', or a number of bytes"
+    return _quantity(limits.parse_size, what, limits.print_size, (low, high), zero=zero)
+
+
+def _duration(low: int, high: int, *, zero: bool = False) -> Reading:
+    what = "a duration such as '1h30m', or a number of seconds"
+    return _quantity(
+        limits.parse_duration, what, limits.print_duration, (low, high), unit=SECOND, zero=zero
+    )
+
+
+def _percent(low: int, high: int, *, zero: bool = False) -> Reading:
+    what = "a number of percent"
+    return _quantity(limits.parse_percent, what, _same, (low, high), zero=zero)
+
+
+def _cpus(value: object) -> tuple[int, ...]:
+    if not isinstance(value, str):
+        raise BadLimit("must be a set of CPUs such as '0-3,5', or '' for all")
+    return limits.parse_cpus(value) if value.strip() else ()
+
+
+def _word(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise BadLimit("must be a text")
+    return value
+
+
+def _one_of(*words: str) -> Callable[[object], str]:
+    def take(value: object) -> str:
+        if value not in words:
+            raise BadLimit(f"must be one of {', '.join(words)}")
+        return str(value)
+
+    return take
+
+
+def _id_start(value: object) -> int:
+    number = _whole(value)
+    if number is None:
+        raise BadLimit("must be a whole number")
+    if number % ID_RANGE or not ID_RANGE <= number < _ID_END:
+        raise BadLimit(f"use a multiple of {ID_RANGE} from {ID_RANGE} up, below {_ID_END}")
+    return number
+
+
+# How the limits are called in the file, by their name in Limits.
+_LIMIT_WORDS = {f.name.removesuffix("_usec"): f.name for f in fields(Limits)}
+_SIZES = ("max_memory", "max_io_bps", "max_work", "max_tmp", "max_shm")
+
+
+def _limit(attribute: str) -> Reading:
+    if attribute == "cpu_cores":
+        return _cpus, limits.print_cpus
+    bounds = RANGES[attribute]
+    if attribute.endswith("_usec"):
+        return _duration(*bounds, zero=True)
+    if attribute == "max_cpu":
+        return _percent(*bounds, zero=True)
+    if attribute in _SIZES:
+        return _size(*bounds, zero=True)
+    return _number(*bounds, zero=True)
+
+
+def _limit_keys(section: str) -> dict[str, Key]:
+    return {
+        f"{section}.{word}": Key(section, attribute, *_limit(attribute))
+        for word, attribute in _LIMIT_WORDS.items()
+    }
+
+
+_COUNT_MAX = 1 << 31
+KEYS: Mapping[str, Key] = {
+    "jobs.max_running": Key("jobs", "max_running", *_number(1, _COUNT_MAX)),
+    "jobs.max_waiting": Key("jobs", "max_waiting", *_number(1, _COUNT_MAX)),
+    "jobs.scope_shard_size": Key("jobs", "scope_shard_size", *_number(1, _COUNT_MAX)),
+    "jobs.user": Key("jobs", "user", _word, str),
+    "limits.unenforced": Key("limits", "unenforced", _one_of("refuse", "accept"), str),
+    **_limit_keys("defaults"),
+    "defaults.user": Key("defaults", "user", *_number(0, limits.USER_MAX)),
+    **_limit_keys("ceilings"),
+    "logs.max_bytes": Key("logs", "max_bytes", *_size(1 << 20, limits.SIZE_MAX)),
+    "ids.first": Key("ids", "first", _id_start, _same),
+    "ids.count": Key("ids", "count", *_number(1, _ID_END // ID_RANGE)),
+    "work.keep": Key("work", "keep_usec", *_duration(0, limits.DURATION_MAX)),
+    "work.image_size": Key("work", "image_size", *_size(64 << 20, limits.SIZE_MAX)),
+    "work.min_free": Key("work", "min_free", *_percent(0, 90)),
+}

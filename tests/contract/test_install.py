@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -53,10 +54,15 @@ def test_launcher_finds_the_packages_where_they_were_put(tmp_path: Path, launche
     assert 'sys.path.append("/opt/python")' in (tmp_path / launcher).read_text()
 
 
-def test_example_settings_are_the_defaults(tmp_path: Path) -> None:
-    from joblet.config import Config, load
+def test_example_settings_are_the_defaults_and_all_of_them(tmp_path: Path) -> None:
+    from joblet.config import KEYS, Config, read
 
     example = (CHECKOUT / "packaging/etc/joblet.toml").read_text()
     live = tmp_path / "joblet.toml"
-    live.write_text("\n".join(line.removeprefix("#") for line in example.splitlines()[2:]))
-    assert load(str(live)) == Config()
+    setting = re.compile(r"#[a-z_]+ = ")
+    live.write_text(
+        "\n".join(line[1:] if setting.match(line) else line for line in example.splitlines())
+    )
+    found = read(str(live))
+    assert found.config == Config()
+    assert set(found.origins) == set(KEYS)

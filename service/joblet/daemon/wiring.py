@@ -76,7 +76,7 @@ async def run(config: Config, paths: Paths, version: str) -> None:
             spawner=spawner,
             runs=RunDirectory(paths.run_jobs),
             plans=PlanMaker(machine.layout(), identity, paths.work),
-            default_max_tasks=config.jobs.default_max_tasks,
+            default_max_tasks=config.defaults.max_tasks,
         )
         feed = EventFeed()
         facts = HostFacts(

@@ -8,7 +8,7 @@ keep is decided in core.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 SECOND = 1_000_000
@@ -66,6 +66,30 @@ class Limits:
     max_work: int = 0
     max_tmp: int = 0
     max_shm: int = 0
+
+
+# What a value of each may be, if it is not the zero of no limit.
+RANGES: Mapping[str, tuple[int, int]] = {
+    "max_cpu": (1, 100 * (CPU_NUMBER_MAX + 1)),
+    "cpu_weight": (WEIGHT_MIN, WEIGHT_MAX),
+    # Below this no program starts.
+    "max_memory": (1 << 20, SIZE_MAX),
+    # Less than a page a second is a stop, not a limit.
+    "max_io_bps": (4096, SIZE_MAX),
+    # io.max of the kernel counts operations in 32 bits.
+    "max_iops": (1, (1 << 32) - 1),
+    "io_weight": (WEIGHT_MIN, WEIGHT_MAX),
+    # PID_MAX_LIMIT of the kernel.
+    "max_tasks": (1, 1 << 22),
+    "timeout_usec": (1, 365 * 86_400 * SECOND),
+    "stop_grace_usec": (0, 3_600 * SECOND),
+    "max_work": (1 << 20, SIZE_MAX),
+    "max_tmp": (1 << 20, SIZE_MAX),
+    "max_shm": (1 << 20, SIZE_MAX),
+}
+# The ids of a user namespace with 65,536 of them.
+USER_MAX = 65_535
+USER_DEFAULT = 1000
 
 
 def parse_size(text: str) -> int:
