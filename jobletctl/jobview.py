@@ -196,11 +196,23 @@ def _timing(job: JobStatus, now_usec: int) -> list[tuple[str, str]]:
 
 
 def _limits(job: JobStatus) -> list[tuple[str, str]]:
+    def size_of(limit: int | None) -> str:
+        return size(limit) if limit else ""
+
     return [
         ("Max CPU", f"{job.max_cpu}%" if job.max_cpu else ""),
+        ("CPU Weight", str(job.cpu_weight) if job.cpu_weight else ""),
+        ("CPU Cores", job.cpu_cores or ""),
         # always MB: scripts read this line
         ("Max Memory", f"{job.max_memory / (1 << 20):g} MB" if job.max_memory else ""),
+        ("Max IO", f"{size(job.max_io_bps)}/s" if job.max_io_bps else ""),
+        ("Max IOPS", str(job.max_iops) if job.max_iops else ""),
+        ("IO Weight", str(job.io_weight) if job.io_weight else ""),
         ("Max Tasks", str(job.max_tasks) if job.max_tasks else ""),
+        ("Work Size", size_of(job.max_work)),
+        ("Tmp Size", size_of(job.max_tmp)),
+        ("Shm Size", size_of(job.max_shm)),
+        ("User", "" if job.user is None else str(job.user)),
         ("Timeout", elapsed(job.timeout_usec) if job.timeout_usec else ""),
         ("Stop Grace", elapsed(job.stop_grace_usec) if job.stop_grace_usec is not None else ""),
     ]

@@ -12,7 +12,7 @@ import click
 
 from joblet.client.api import STDERR, STDOUT, JobletClient, JobQuery, JobStatus, LogRequest
 from joblet.model.job import JobSpec, JobState
-from jobletctl import jobview, paramtypes
+from jobletctl import jobview, limitoptions, paramtypes
 from jobletctl.cli import EPILOG, App, json_option, pass_app
 from jobletctl.connect import with_client
 from jobletctl.jobcalls import each, end_of, show_log
@@ -55,43 +55,30 @@ def _words(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -
     multiple=True,
     help="A variable for the job; without a value the one it has here. Repeatable.",
 )
-@click.option("--timeout", type=paramtypes.POSITIVE_DURATION, help="End the job after this time.")
-@click.option(
-    "--stop-grace",
-    type=paramtypes.DURATION,
-    help="Time between the request to end and the kill; 10s if not given.",
-)
 @click.option(
     "--schedule",
     type=paramtypes.SCHEDULE,
     help="Start later: after a duration (1h30m, 2d), or at a time, either RFC 3339 with its zone "
     "or 'YYYY-MM-DD HH:MM[:SS]' in local time. A time in the past means now.",
 )
-@click.option(
-    "--max-cpu", type=paramtypes.PERCENT, help="CPU time in percent; 100 is one whole CPU."
-)
-@click.option("--max-memory", type=paramtypes.MEMORY, help="Memory, such as 512M or 2G.")
-@click.option("--max-tasks", type=click.IntRange(1, (1 << 63) - 1), help="Processes and threads.")
+@limitoptions.every
 @click.option("--network", type=click.Choice(["none"]), default="none", help="The job's network.")
 @click.option("--init", is_flag=True, help="Put a small PID 1 in front that reaps children.")
 @json_option
 @pass_app
 def run(
     app: App,
+    /,
     *,
     words: tuple[str, ...],
     wait: bool,
     follow: bool,
     name: str | None,
     environment: tuple[tuple[str, str], ...],
-    timeout: int | None,
-    stop_grace: int | None,
     schedule: int | None,
-    max_cpu: int | None,
-    max_memory: int | None,
-    max_tasks: int | None,
     network: str,
     init: bool,
+    **limits: object,
 ) -> int:
     """Submit a command as a job and print the job's id.
 
@@ -102,14 +89,10 @@ def run(
         args=words[1:],
         name=name or "",
         environment=dict(environment),
-        timeout_usec=timeout or 0,
-        stop_grace_usec=JobSpec(command="").stop_grace_usec if stop_grace is None else stop_grace,
         start_at_usec=schedule,
-        max_cpu=max_cpu or 0,
-        max_memory=max_memory or 0,
-        max_tasks=max_tasks or 0,
         network=network,
         init=init,
+        **limitoptions.given(limits),  # type: ignore[arg-type]
     )
     submitted: list[str] = []
 

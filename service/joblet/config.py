@@ -50,7 +50,7 @@ class DefaultsConfig(Limits):
     """[defaults]: what a job gets that does not say."""
 
     max_tasks: int = 4096
-    stop_grace_usec: int = 10 * SECOND
+    stop_grace_usec: int = limits.GRACE_DEFAULT_USEC
     max_work: int = 4 << 30
     max_tmp: int = 256 << 20
     max_shm: int = 64 << 20

@@ -23,7 +23,14 @@ from tests.fakes.files import FakeJobFiles, Shelf
 from tests.fakes.host import FakeJobHost, Host
 from tests.fakes.store import Disk, FakeJobStore, one_turn
 
-FACTS = HostFacts(cpus=4, controllers=frozenset({"cpu", "memory", "pids"}))
+FACTS = HostFacts(
+    cpus=frozenset(range(4)),
+    controllers=frozenset({"cpu", "cpuset", "io", "memory", "pids"}),
+    memory_bytes=8 << 30,
+    tasks=32_768,
+    io_device="/dev/block/8:0",
+    weighs_io=True,
+)
 TRUE = JobSpec(command="true")
 # In the time of a turned loop; the real one is far shorter.
 PATIENCE_S = 3600.0
@@ -97,7 +104,7 @@ class Daemon:
         )
         self.manager = JobManager(
             config=Config(jobs=limits),
-            facts=FACTS,
+            facts=lambda: FACTS,
             store=self.store,
             files=self.files,
             host=self.host,

@@ -18,11 +18,10 @@ from joblet.bus.values import Typed
 from joblet.errors import InvalidSpec
 from joblet.model.ids import check_name, object_path, scope_name
 from joblet.model.job import Job, JobSpec, JobState
+from joblet.model.limits import RANGES, USER_MAX, BadLimit, parse_cpus, print_cpus
 
 _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
-TIMEOUT_MAX_USEC = 365 * _DAY
-GRACE_MAX_USEC = 3600 * _SECOND
 SCHEDULE_MAX_USEC = 3653 * _DAY
 
 COMMAND_MAX_BYTES = 4096
@@ -32,13 +31,6 @@ ARGS_MAX = 65_536
 # Far below the quarter of the stack limit (8 MiB by default) that execve(2) grants in all.
 EXEC_MAX_BYTES = 1 << 20
 _POINTER_BYTES = 8
-
-CPU_MAX_PERCENT = 100 * 65_536
-MEMORY_MIN_BYTES = 1 << 20
-# The store and the manager count in signed 64 bits.
-MEMORY_MAX_BYTES = (1 << 63) - 1
-# PID_MAX_LIMIT of the kernel.
-TASKS_MAX = 1 << 22
 
 PAGE_DEFAULT = 100
 PAGE_MAX = 1000
@@ -208,17 +200,43 @@ def _cursor(name: str, value: object) -> int | None:
     return int(cursor)
 
 
+def _limit(name: str) -> Callable[[str, object], int]:
+    # Nobody needs to ask for the kernel's own weight, and 0 is none.
+    return number(*RANGES[name], zero=name not in ("cpu_weight", "io_weight"))
+
+
+def _cores(name: str, value: object) -> tuple[int, ...]:
+    given = text(name, value)
+    try:
+        return parse_cpus(given) if given else ()
+    except BadLimit as err:
+        raise InvalidSpec(name, str(err)) from err
+
+
+# What can be changed while a job lives; all of it are properties of its scope.
+_CHANGEABLE = {
+    "max_cpu": Key("u", _limit("max_cpu")),
+    "cpu_weight": Key("u", _limit("cpu_weight")),
+    "cpu_cores": Key("s", _cores),
+    "max_memory": Key("t", _limit("max_memory")),
+    "max_io_bps": Key("t", _limit("max_io_bps")),
+    "max_iops": Key("t", _limit("max_iops")),
+    "io_weight": Key("u", _limit("io_weight")),
+    "max_tasks": Key("t", _limit("max_tasks")),
+}
 _SPEC = {
     "command": Key("s", _command),
     "args": Key("as", _args),
     "name": Key("s", _name),
     "environment": Key("a{ss}", _environment),
-    "timeout_usec": Key("t", number(0, TIMEOUT_MAX_USEC)),
-    "stop_grace_usec": Key("t", number(0, GRACE_MAX_USEC)),
+    "timeout_usec": Key("t", _limit("timeout_usec")),
+    "stop_grace_usec": Key("t", _limit("stop_grace_usec")),
     "start_at_usec": Key("t", number(0, (1 << 64) - 1)),
-    "max_cpu": Key("u", number(1, CPU_MAX_PERCENT, zero=True)),
-    "max_memory": Key("t", number(MEMORY_MIN_BYTES, MEMORY_MAX_BYTES, zero=True)),
-    "max_tasks": Key("t", number(1, TASKS_MAX, zero=True)),
+    **_CHANGEABLE,
+    "max_work": Key("t", _limit("max_work")),
+    "max_tmp": Key("t", _limit("max_tmp")),
+    "max_shm": Key("t", _limit("max_shm")),
+    "user": Key("u", number(0, USER_MAX)),
     "network": Key("s", _network),
     "init": Key("b", flag),
 }
@@ -229,10 +247,7 @@ _LATER = {
     "uploads": "uploads are not available yet",
     "secrets": "secret variables are not available yet",
     "workflow": "workflows are not available yet",
-    "user": "choosing the user inside a job is not available yet",
     "tty": "terminals are not available yet",
-    "cpus": "pinning to CPUs is not available yet",
-    "max_io": "limits of IO are not available yet",
 }
 _LIST = {
     "states": Key("as", _states),
@@ -257,6 +272,10 @@ def _sendable(sentence: str) -> str | None:
 
 def _once_ended(job: Job, value: int) -> int | None:
     return value if job.state.terminal else None
+
+
+def _shown_cores(job: Job) -> str | None:
+    return None if job.spec.cpu_cores is None else print_cpus(job.spec.cpu_cores)
 
 
 _PUBLIC = (
@@ -289,8 +308,17 @@ _ALL = (
     _StatusKey("timeout_usec", "t", lambda job: job.spec.timeout_usec),
     _StatusKey("stop_grace_usec", "t", lambda job: job.spec.stop_grace_usec),
     _StatusKey("max_cpu", "u", lambda job: job.spec.max_cpu),
+    _StatusKey("cpu_weight", "u", lambda job: job.spec.cpu_weight),
+    _StatusKey("cpu_cores", "s", _shown_cores),
     _StatusKey("max_memory", "t", lambda job: job.spec.max_memory),
+    _StatusKey("max_io_bps", "t", lambda job: job.spec.max_io_bps),
+    _StatusKey("max_iops", "t", lambda job: job.spec.max_iops),
+    _StatusKey("io_weight", "u", lambda job: job.spec.io_weight),
     _StatusKey("max_tasks", "t", lambda job: job.spec.max_tasks),
+    _StatusKey("max_work", "t", lambda job: job.spec.max_work),
+    _StatusKey("max_tmp", "t", lambda job: job.spec.max_tmp),
+    _StatusKey("max_shm", "t", lambda job: job.spec.max_shm),
+    _StatusKey("user", "u", lambda job: job.spec.user),
     _StatusKey("network", "s", lambda job: job.spec.network),
     _StatusKey("init", "b", lambda job: job.spec.init),
 )

@@ -52,8 +52,17 @@ class JobStatus:
     timeout_usec: int | None = None
     stop_grace_usec: int | None = None
     max_cpu: int | None = None
+    cpu_weight: int | None = None
+    cpu_cores: str | None = None
     max_memory: int | None = None
+    max_io_bps: int | None = None
+    max_iops: int | None = None
+    io_weight: int | None = None
     max_tasks: int | None = None
+    max_work: int | None = None
+    max_tmp: int | None = None
+    max_shm: int | None = None
+    user: int | None = None
     network: str | None = None
     init: bool | None = None
 

@@ -13,7 +13,6 @@ import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import fields
 from typing import TypeVar
 
 from joblet.bus.connection import Connection, Typed
@@ -21,6 +20,7 @@ from joblet.client.api import JobPage, JobQuery, JobStatus, LogPiece, LogRequest
 from joblet.errors import HostFailure, RemoteError, Unreachable
 from joblet.model.ids import ROOT_PATH
 from joblet.model.job import JobSpec
+from joblet.model.limits import print_cpus
 from joblet.records.framing import BadRecord
 
 DESTINATION = "org.joblet1"
@@ -49,8 +49,17 @@ _SPEC_SIGNATURES = {
     "stop_grace_usec": "t",
     "start_at_usec": "t",
     "max_cpu": "u",
+    "cpu_weight": "u",
+    "cpu_cores": "s",
     "max_memory": "t",
+    "max_io_bps": "t",
+    "max_iops": "t",
+    "io_weight": "u",
     "max_tasks": "t",
+    "max_work": "t",
+    "max_tmp": "t",
+    "max_shm": "t",
+    "user": "u",
     "network": "s",
     "init": "b",
 }
@@ -239,16 +248,18 @@ def expect(kind: type[Kind], value: object) -> Kind:
 def spec_options(spec: JobSpec) -> dict[str, Typed]:
     """The spec as Manager.RunJob takes it; what was left at its default is the daemon's to fill."""
     options = {}
-    for part in fields(JobSpec):
-        value = getattr(spec, part.name)
-        if part.name == "command" or value != _default(part.name):
-            wire = list(value) if isinstance(value, tuple) else value
-            options[part.name] = Typed(_SPEC_SIGNATURES[part.name], wire)
+    for name in _SPEC_SIGNATURES:
+        value = getattr(spec, name)
+        if name == "command" or value != getattr(_DEFAULTS, name):
+            options[name] = _wire(name, value)
     return options
 
 
+def _wire(name: str, value: object) -> Typed:
+    signature = _SPEC_SIGNATURES[name]
+    if isinstance(value, tuple):
+        value = print_cpus(value) if signature == "s" else list(value)
+    return Typed(signature, value)
+
+
 _DEFAULTS = JobSpec(command="")
-
-
-def _default(name: str) -> object:
-    return getattr(_DEFAULTS, name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 
 from joblet import failpoints
@@ -49,7 +50,7 @@ class JobManager:
         self,
         *,
         config: Config,
-        facts: HostFacts,
+        facts: Callable[[], HostFacts],
         store: JobStore,
         files: JobFiles,
         host: JobHost,
@@ -127,7 +128,7 @@ class JobManager:
 
         Raises InvalidSpec, Exhausted, HostFailure.
         """
-        admission.check(spec, self._facts)
+        spec = admission.settle(spec, self._config, self._facts())
         if len(self._scheduler) >= self._config.jobs.max_waiting:
             raise Exhausted(
                 f"{len(self._scheduler)} jobs are waiting already; try again when some have ended"

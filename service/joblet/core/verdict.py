@@ -81,7 +81,7 @@ def _stop_code(ended: Ended, code: int | None) -> int:
 def _stopped_by_systemd(job: Job, ended: Ended) -> bool:
     if ended.term_seen_usec is None:
         return False
-    latest = ended.term_seen_usec + job.spec.stop_grace_usec + _STOP_SLACK_USEC
+    latest = ended.term_seen_usec + job.spec.grace_usec + _STOP_SLACK_USEC
     return ended.finished_usec <= latest
 
 

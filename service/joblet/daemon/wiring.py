@@ -22,7 +22,7 @@ from joblet.core.recovery import Recovery
 from joblet.core.tasks import Tasks
 from joblet.daemon.lifecycle import LifecycleLog
 from joblet.errors import Unreachable
-from joblet.host import machine, notify, pokes
+from joblet.host import disks, machine, notify, pokes
 from joblet.host.jobplan import PlanMaker
 from joblet.host.launcher import Launcher
 from joblet.host.pokes import PokeReceiver
@@ -71,20 +71,30 @@ async def run(config: Config, paths: Paths, version: str) -> None:
         await stack.enter_async_context(systemd.listening())
         spawner = Spawner(paths.init_socket, paths.poke_socket, config.logs.max_bytes)
         stack.callback(spawner.close)
+        under_work = disks.under(paths.work)
         launcher = Launcher(
             systemd=systemd,
             spawner=spawner,
             runs=RunDirectory(paths.run_jobs),
             plans=PlanMaker(machine.layout(), identity, paths.work),
-            default_max_tasks=config.defaults.max_tasks,
+            io_devices=disks.distinct(under_work, disks.under("/usr")),
         )
         feed = EventFeed()
-        facts = HostFacts(
-            cpus=machine.cpu_count(),
-            controllers=machine.controllers(),
-            accept_unenforced=config.limits.unenforced == "accept",
-        )
-        if facts.accept_unenforced:
+
+        def facts() -> HostFacts:
+            # Asked for each job: a CPU may have gone offline since the last one.
+            return HostFacts(
+                cpus=machine.usable_cpus(),
+                controllers=machine.controllers(),
+                memory_bytes=machine.memory_bytes(),
+                tasks=machine.task_count(),
+                io_device=under_work.path,
+                io_missing=under_work.missing,
+                weighs_io=disks.weighs_io(under_work),
+                accept_unenforced=config.limits.unenforced == "accept",
+            )
+
+        if config.limits.unenforced == "accept":
             log.warning("limits.unenforced = accept: a limit without a controller does not hold")
         jobs = JobManager(
             config=config,

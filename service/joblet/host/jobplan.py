@@ -7,6 +7,7 @@ on a cgroup; everything else is a step of the plan.
 from __future__ import annotations
 
 import resource
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from joblet.host.machine import JobIdentity, Layout
@@ -14,12 +15,15 @@ from joblet.init import plan
 from joblet.init.plan import Step, step
 from joblet.model.ids import shard_slice
 from joblet.model.job import Job
+from joblet.model.limits import cpu_mask
 
 MOUNT_POINT = "/run/joblet/root"
 WORK = "/work"
 # jobletd ends a job at its timeout; systemd does it this much later if jobletd is not there.
 RUNTIME_MAX_MARGIN_USEC = 500_000
 UNLIMITED = (1 << 64) - 1
+# Of a new scope these say nothing; TasksMax alone has another default than none.
+_NO_LIMIT: tuple[object, ...] = (UNLIMITED, b"", [])
 
 _TMP_SIZE = "256m"
 _SHM_SIZE = "64m"
@@ -78,7 +82,7 @@ class ScopeProperty:
     value: object
 
 
-def scope_properties(job: Job, *, default_max_tasks: int) -> list[ScopeProperty]:
+def scope_properties(job: Job, *, io_devices: Sequence[str]) -> list[ScopeProperty]:
     """Everything about the scope but its processes. Unit properties are public: no command."""
     spec = job.spec
     assert job.shard is not None  # noqa: S101
@@ -88,24 +92,58 @@ def scope_properties(job: Job, *, default_max_tasks: int) -> list[ScopeProperty]
         ScopeProperty("Slice", "s", shard_slice(job.shard)),
         # At shutdown jobs end before those who record their end.
         ScopeProperty("After", "as", ["jobletd.service", "joblet-supervisors.service"]),
-        ScopeProperty("TimeoutStopUSec", "t", spec.stop_grace_usec),
-        # The anchor counts too.
-        ScopeProperty("TasksMax", "t", (spec.max_tasks or default_max_tasks) + 1),
+        ScopeProperty("TimeoutStopUSec", "t", spec.grace_usec),
         ScopeProperty("DevicePolicy", "s", "closed"),
-        # The kernel's own choice, then the supervisor reads the evidence; systemd would kill the
-        # anchor with the rest.
+        # The job is killed as a group by its supervisor, who sees every OOM kill in memory.events.
+        # With "kill" the kernel would do it (memory.oom.group) and spare the anchor, whose
+        # oom_score_adj is -1000 (oom_kill_memcg_member() in mm/oom_kill.c); but systemd follows up
+        # with SIGTERM to the scope at the first event and with SIGKILL at the second
+        # (scope_notify_cgroup_oom_event(), 252 as 257), and the kernel counts one event per victim.
+        # The anchor then dies before the counters are read, and the cgroup with it. Nor can we set
+        # memory.oom.group ourselves: with "continue" systemd writes 0 whenever it realizes the
+        # cgroup again, as for a sibling that turns a controller on.
         ScopeProperty("OOMPolicy", "s", "continue"),
+        *[
+            p
+            for p in limit_properties(job, io_devices=io_devices)
+            if p.value not in _NO_LIMIT or p.name == "TasksMax"
+        ],
     ]
     if spec.timeout_usec:
         properties.append(
             ScopeProperty("RuntimeMaxUSec", "t", spec.timeout_usec + RUNTIME_MAX_MARGIN_USEC)
         )
-    if spec.max_cpu:
-        properties.append(ScopeProperty("CPUQuotaPerSecUSec", "t", spec.max_cpu * 10_000))
-    if spec.max_memory:
-        properties.append(ScopeProperty("MemoryMax", "t", spec.max_memory))
-        properties.append(ScopeProperty("MemorySwapMax", "t", 0))
     return properties
+
+
+def limit_properties(job: Job, *, io_devices: Sequence[str]) -> list[ScopeProperty]:
+    """The limits that can change while a job runs; also those that say: no limit (any more).
+
+    A device is a path that systemd takes the number from (/dev/block/8:1); from there it goes by
+    itself to the whole disk and through a mapping with a single origin.
+    """
+    spec = job.spec
+
+    def per_device(limit: int | None) -> list[tuple[str, int]]:
+        return [(device, limit) for device in io_devices] if limit else []
+
+    return [
+        ScopeProperty(
+            "CPUQuotaPerSecUSec", "t", spec.max_cpu * 10_000 if spec.max_cpu else UNLIMITED
+        ),
+        ScopeProperty("CPUWeight", "t", spec.cpu_weight or UNLIMITED),
+        ScopeProperty("AllowedCPUs", "ay", cpu_mask(spec.cpu_cores or ())),
+        ScopeProperty("MemoryMax", "t", spec.max_memory or UNLIMITED),
+        # A limit that lets a job go on in swap makes it crawl, and the host with it.
+        ScopeProperty("MemorySwapMax", "t", 0 if spec.max_memory else UNLIMITED),
+        ScopeProperty("IOReadBandwidthMax", "a(st)", per_device(spec.max_io_bps)),
+        ScopeProperty("IOWriteBandwidthMax", "a(st)", per_device(spec.max_io_bps)),
+        ScopeProperty("IOReadIOPSMax", "a(st)", per_device(spec.max_iops)),
+        ScopeProperty("IOWriteIOPSMax", "a(st)", per_device(spec.max_iops)),
+        ScopeProperty("IOWeight", "t", spec.io_weight or UNLIMITED),
+        # The anchor counts too.
+        ScopeProperty("TasksMax", "t", spec.max_tasks + 1 if spec.max_tasks else UNLIMITED),
+    ]
 
 
 def environment(job: Job) -> dict[str, str]:

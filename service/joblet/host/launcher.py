@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 
 from joblet import failpoints
 from joblet.errors import HostFailure
@@ -33,13 +33,13 @@ class Launcher:
         spawner: Spawner,
         runs: RunDirectory,
         plans: PlanMaker,
-        default_max_tasks: int,
+        io_devices: Sequence[str],
     ) -> None:
         self._systemd = systemd
         self._spawner = spawner
         self._runs = runs
         self._plans = plans
-        self._default_max_tasks = default_max_tasks
+        self._io_devices = tuple(io_devices)
         self._boot_id = machine.boot_id()
 
     def boot_id(self) -> str:
@@ -63,7 +63,7 @@ class Launcher:
             failpoints.hit("launch.before-scope")
             await self._systemd.start_scope(
                 scope_name(job.id),
-                jobplan.scope_properties(job, default_max_tasks=self._default_max_tasks),
+                jobplan.scope_properties(job, io_devices=self._io_devices),
                 pids=[birth.anchor_pid, birth.first_pid],
                 pidfds=birth.pidfds,
             )
@@ -122,7 +122,7 @@ class Launcher:
     async def clear(self, job: Job, *, suspicious: bool) -> None:
         """Remove what the boot keeps of an ended job; see JobHost."""
         if suspicious:
-            await self._systemd.remove(scope_name(job.id), grace_usec=job.spec.stop_grace_usec)
+            await self._systemd.remove(scope_name(job.id), grace_usec=job.spec.grace_usec)
         self._runs.remove(job.id)
 
     async def sweep(self, job_id: str) -> None:

@@ -1,14 +1,20 @@
-"""Facts of this host that change rarely: boot id, root layout, CPUs, controllers, ids."""
+"""Facts of this host that change rarely: boot id, root layout, CPUs, memory, controllers, ids.
+
+Block devices are in disks.py.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 from dataclasses import dataclass
 
 from joblet.errors import HostFailure
+from joblet.model.limits import parse_cpus
 
 CGROUP_ROOT = "/sys/fs/cgroup"
+_JOBS_SLICE = "joblet.slice/joblet-jobs.slice"
 
 # What of the host's /etc a job may see: how to find libraries, names of services and protocols,
 # certificate roots, the time zone. Accounts, host names and everything else are the job's own.
@@ -90,9 +96,37 @@ def job_identity(user: str) -> JobIdentity:
     return JobIdentity(entry.pw_uid, entry.pw_gid)
 
 
-def cpu_count() -> int:
-    """CPUs that are online."""
-    return os.sysconf("SC_NPROCESSORS_ONLN")
+def usable_cpus(cgroups: str = CGROUP_ROOT) -> frozenset[int]:
+    """CPUs that are online and that a job's scope can have."""
+    cpus = frozenset(os.sched_getaffinity(0))
+    with contextlib.suppress(OSError):
+        cpus = _cpus_in("/sys/devices/system/cpu/online")
+    # A slice has the file only where somebody asked for the controller; then its parent's holds.
+    for parent in (_JOBS_SLICE, os.path.dirname(_JOBS_SLICE), ""):
+        try:
+            return cpus & _cpus_in(f"{cgroups}/{parent}/cpuset.cpus.effective")
+        except FileNotFoundError:
+            continue
+    return cpus
+
+
+def _cpus_in(file: str) -> frozenset[int]:
+    with open(file, encoding="ascii") as stream:
+        return frozenset(parse_cpus(stream.read()))
+
+
+def memory_bytes() -> int:
+    """The host's memory, without swap."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def task_count() -> int:
+    """How many processes and threads this kernel can number (proc(5))."""
+    counts = []
+    for name in ("pid_max", "threads-max"):
+        with open(f"/proc/sys/kernel/{name}", encoding="ascii") as file:
+            counts.append(int(file.read()))
+    return min(counts)
 
 
 def controllers() -> frozenset[str]:

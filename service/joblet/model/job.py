@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from joblet.errors import WrongState
+from joblet.model.limits import GRACE_DEFAULT_USEC
 
 
 class JobState(StrEnum):
@@ -64,20 +65,39 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
-    """What was asked. Zero in a limit means: no limit of its own."""
+    """What was asked.
+
+    A limit that is None was left out. Before the job exists core settles it: from then on every
+    limit has its value, and zero (of cpu_cores: no CPU) means no limit of its own.
+    """
 
     command: str
     args: tuple[str, ...] = ()
     name: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
-    timeout_usec: int = 0
-    stop_grace_usec: int = 10_000_000
+    timeout_usec: int | None = None
+    stop_grace_usec: int | None = None
     start_at_usec: int | None = None
-    max_cpu: int = 0  # percent of one CPU
-    max_memory: int = 0  # bytes
-    max_tasks: int = 0
+    max_cpu: int | None = None  # percent of one CPU
+    cpu_weight: int | None = None
+    cpu_cores: tuple[int, ...] | None = None
+    max_memory: int | None = None  # bytes, without swap
+    max_io_bps: int | None = None  # bytes per second, for reads and for writes
+    max_iops: int | None = None  # the same way
+    io_weight: int | None = None
+    max_tasks: int | None = None
+    max_work: int | None = None  # bytes of /work, /tmp and /dev/shm
+    max_tmp: int | None = None
+    max_shm: int | None = None
+    user: int | None = None  # uid inside
     network: str = "none"
     init: bool = False
+    revision: int = 0  # how often its limits were changed since it was accepted
+
+    @property
+    def grace_usec(self) -> int:
+        """The time between SIGTERM and SIGKILL."""
+        return GRACE_DEFAULT_USEC if self.stop_grace_usec is None else self.stop_grace_usec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ SIZE_MAX = (1 << 63) - 1
 # NR_CPUS of the largest kernels, with room; it bounds what a range such as 0-4000000000 costs.
 CPU_NUMBER_MAX = 65_535
 WEIGHT_MIN, WEIGHT_DEFAULT, WEIGHT_MAX = 1, 100, 10_000
+GRACE_DEFAULT_USEC = 10 * SECOND
 
 _SIZE = re.compile(r"([0-9]{1,19})(?:\.([0-9]{1,9}))?\s*([kmgtp]?)(i?b?)", re.IGNORECASE)
 _FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}

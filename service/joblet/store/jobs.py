@@ -200,6 +200,8 @@ def decode_spec(text: str) -> JobSpec:
     if version != SPEC_VERSION:
         raise HostFailure("store", EIO, f"a specification of version {version} is not known here")
     values["args"] = tuple(values["args"])
+    if values.get("cpu_cores") is not None:
+        values["cpu_cores"] = tuple(values["cpu_cores"])
     return JobSpec(**values)
 
 

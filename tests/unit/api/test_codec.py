@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 from joblet.api import codec
 from joblet.bus import interfaces
 from joblet.bus.values import Typed
+from joblet.config import Config
+from joblet.core import admission
 from joblet.errors import InvalidSpec
 from joblet.model.job import Accounting, Job, JobSpec, JobState, Reason
+from tests.fakes.daemon import FACTS
 
 NOW = 1_700_000_000_000_000
 DAY = 86_400_000_000
@@ -53,6 +56,18 @@ def _decode(**keys: Typed) -> JobSpec:
         ("max_memory", Typed("t", 0), 0),
         ("max_memory", Typed("t", 1 << 20), 1 << 20),
         ("max_tasks", Typed("t", 1), 1),
+        ("cpu_weight", Typed("u", 10_000), 10_000),
+        ("cpu_cores", Typed("s", "4,0-2"), (0, 1, 2, 4)),
+        ("cpu_cores", Typed("s", ""), ()),
+        ("max_io_bps", Typed("t", 4096), 4096),
+        ("max_io_bps", Typed("t", 0), 0),
+        ("max_iops", Typed("t", (1 << 32) - 1), (1 << 32) - 1),
+        ("io_weight", Typed("u", 1), 1),
+        ("max_work", Typed("t", 1 << 40), 1 << 40),
+        ("max_tmp", Typed("t", 0), 0),
+        ("max_shm", Typed("t", 1 << 20), 1 << 20),
+        ("user", Typed("u", 0), 0),
+        ("user", Typed("u", 65_535), 65_535),
         ("network", Typed("s", "none"), "none"),
         ("init", Typed("b", True), True),
     ],
@@ -102,8 +117,8 @@ def test_integers_of_any_width_stand_in_for_one_another(signature: str) -> None:
             Typed("a{ss}", {"A": "x" * 131_070}),
             r"environment\[A\]: use at most 131071 bytes, not 131072",
         ),
-        ("timeout_usec", Typed("x", -1), "timeout_usec: use 0 to 31536000000000, not -1"),
-        ("timeout_usec", Typed("t", 365 * DAY + 1), "timeout_usec: use 0 to"),
+        ("timeout_usec", Typed("x", -1), "timeout_usec: use 0 or 1 to 31536000000000, not -1"),
+        ("timeout_usec", Typed("t", 365 * DAY + 1), "timeout_usec: use 0 or 1 to"),
         ("timeout_usec", Typed("d", 1.0), r"timeout_usec: expected a number \(t\), got type 'd'"),
         ("timeout_usec", Typed("s", "1"), r"timeout_usec: expected a number \(t\), got type 's'"),
         ("timeout_usec", Typed("b", True), r"timeout_usec: expected a number \(t\), got type 'b'"),
@@ -116,12 +131,37 @@ def test_integers_of_any_width_stand_in_for_one_another(signature: str) -> None:
         ("max_memory", Typed("t", (1 << 20) - 1), "max_memory: use 0 or 1048576 to"),
         ("max_memory", Typed("t", 1 << 63), "max_memory: use 0 or 1048576 to"),
         ("max_tasks", Typed("t", (1 << 22) + 1), "max_tasks: use 0 or 1 to 4194304"),
+        ("max_tasks", Typed("x", -1), "max_tasks: use 0 or 1 to 4194304"),
+        ("max_tasks", Typed("s", "many"), r"max_tasks: expected a number \(t\), got type 's'"),
+        ("max_memory", Typed("s", "1G"), r"max_memory: expected a number \(t\), got type 's'"),
+        ("max_memory", Typed("x", -1), "max_memory: use 0 or"),
+        ("max_cpu", Typed("d", 1.5), r"max_cpu: expected a number \(u\), got type 'd'"),
+        ("cpu_weight", Typed("u", 0), "cpu_weight: use 1 to 10000, not 0"),
+        ("cpu_weight", Typed("u", 10_001), "cpu_weight: use 1 to 10000, not 10001"),
+        ("io_weight", Typed("u", 0), "io_weight: use 1 to 10000, not 0"),
+        ("io_weight", Typed("u", 20_000), "io_weight: use 1 to 10000, not 20000"),
+        ("cpu_cores", Typed("au", [0]), r"cpu_cores: expected a string \(s\), got type 'au'"),
+        ("cpu_cores", Typed("s", "all"), "cpu_cores: use numbers and ranges of CPUs"),
+        ("cpu_cores", Typed("s", "0-3,5-"), "cpu_cores: use numbers and ranges of CPUs"),
+        ("cpu_cores", Typed("s", "-1"), "cpu_cores: use numbers and ranges of CPUs"),
+        ("cpu_cores", Typed("s", "3-1"), "cpu_cores: the range 3-1 is reversed"),
+        ("cpu_cores", Typed("s", "0-99999999"), "cpu_cores: no machine has a CPU 99999999"),
+        ("cpu_cores", Typed("s", "0\0"), "cpu_cores: must not contain a NUL"),
+        ("max_io_bps", Typed("t", 4095), "max_io_bps: use 0 or 4096 to"),
+        ("max_io_bps", Typed("t", 1 << 63), "max_io_bps: use 0 or 4096 to"),
+        ("max_iops", Typed("t", 1 << 32), "max_iops: use 0 or 1 to 4294967295"),
+        ("max_work", Typed("t", 1), "max_work: use 0 or 1048576 to"),
+        ("max_tmp", Typed("t", 1000), "max_tmp: use 0 or 1048576 to"),
+        ("max_shm", Typed("t", 1 << 64 - 1), "max_shm: use 0 or 1048576 to"),
+        ("user", Typed("u", 65_536), "user: use 0 to 65535, not 65536"),
+        ("user", Typed("i", -1), "user: use 0 to 65535, not -1"),
+        ("user", Typed("s", "root"), r"user: expected a number \(u\), got type 's'"),
         ("network", Typed("s", "bridge"), "network: only 'none' is available yet"),
         ("init", Typed("u", 1), r"init: expected a boolean \(b\), got type 'u'"),
         ("runtime", Typed("s", "python"), "runtime: runtimes are not available yet"),
         ("gpu", Typed("u", 1), "gpu: GPUs are not available yet"),
         ("volumes", Typed("as", []), "volumes: volumes are not available yet"),
-        ("comand", Typed("s", ""), "comand: unknown key; known are args, command, environment"),
+        ("comand", Typed("s", ""), "comand: unknown key; known are args, command, cpu_cores"),
         ("", Typed("s", ""), "'': unknown key"),
         ("a\nb", Typed("s", ""), r"'a\\nb': unknown key"),
         ("x" * 100, Typed("s", ""), "x" * 64 + "…: unknown key"),
@@ -218,7 +258,9 @@ def test_a_method_without_options_refuses_any() -> None:
 JOB = Job(
     id="01234567-89ab-4cde-8f01-23456789abcd",
     seq=5,
-    spec=JobSpec(command="/bin/x", args=("secret",), environment={"K": "secret"}),
+    spec=admission.settle(
+        JobSpec(command="/bin/x", args=("secret",), environment={"K": "secret"}), Config(), FACTS
+    ),
     owner_uid=1000,
     state=JobState.PENDING,
     submitted_usec=NOW,
@@ -239,7 +281,8 @@ _TOTALS = Accounting(cpu_usec=1, memory_peak_bytes=2, io_read_bytes=3, io_write_
 PUBLIC = {"id", "path", "name", "state", "owner_uid", "unit", "submitted_usec", "due_usec"}
 PRIVATE = {
     *("command", "args", "environment", "timeout_usec", "stop_grace_usec"),
-    *("max_cpu", "max_memory", "max_tasks", "network", "init"),
+    *("max_cpu", "cpu_weight", "cpu_cores", "max_memory", "max_io_bps", "max_iops", "io_weight"),
+    *("max_tasks", "max_work", "max_tmp", "max_shm", "user", "network", "init"),
 }
 
 

@@ -90,6 +90,15 @@ def test_every_field_of_a_spec_has_its_type_on_the_bus() -> None:
         max_cpu=4,
         max_memory=5,
         max_tasks=6,
+        cpu_weight=7,
+        cpu_cores=(0, 1, 3),
+        max_io_bps=8,
+        max_iops=9,
+        io_weight=10,
+        max_work=11,
+        max_tmp=12,
+        max_shm=13,
+        user=0,
         network="lan",
         init=True,
     )
@@ -105,7 +114,22 @@ def test_every_field_of_a_spec_has_its_type_on_the_bus() -> None:
         "max_cpu": ("u", 4),
         "max_memory": ("t", 5),
         "max_tasks": ("t", 6),
+        "cpu_weight": ("u", 7),
+        "cpu_cores": ("s", "0-1,3"),
+        "max_io_bps": ("t", 8),
+        "max_iops": ("t", 9),
+        "io_weight": ("u", 10),
+        "max_work": ("t", 11),
+        "max_tmp": ("t", 12),
+        "max_shm": ("t", 13),
+        "user": ("u", 0),
         "network": ("s", "lan"),
         "init": ("b", True),
     }
-    assert set(options) == {part.name for part in fields(JobSpec)}
+    # the daemon's own count of changes is nobody's to send
+    assert set(options) == {part.name for part in fields(JobSpec)} - {"revision"}
+
+
+def test_no_limit_is_sent_and_no_word_is_not() -> None:
+    options = spec_options(JobSpec(command="c", max_memory=0, cpu_cores=(), max_cpu=None))
+    assert options == {"command": ("s", "c"), "max_memory": ("t", 0), "cpu_cores": ("s", "")}

@@ -27,6 +27,8 @@ def test_every_option_reaches_the_spec(
         *("--name", "nightly", "-e", "A=1", "--env=B=x=y", "-eA=2", "-e", "FROM_HERE"),
         *("--timeout", "1h30m", "--stop-grace=500ms", "--max-cpu", "150%"),
         *("--max-memory", "1.5G", "--max-tasks=64", "--network", "none", "--init"),
+        *("--cpu-weight=300", "--cpu-cores=0-2,5", "--max-io=2M", "--max-iops", "100"),
+        *("--io-weight=7", "--max-work=1G", "--max-tmp=8M", "--max-shm=4M", "--user=0"),
         *("--schedule", "2d"),
     ]
     before = time.time_ns() // 1000
@@ -45,9 +47,36 @@ def test_every_option_reaches_the_spec(
         max_cpu=150,
         max_memory=3 << 29,
         max_tasks=64,
+        cpu_weight=300,
+        cpu_cores=(0, 1, 2, 5),
+        max_io_bps=2 << 20,
+        max_iops=100,
+        io_weight=7,
+        max_work=1 << 30,
+        max_tmp=8 << 20,
+        max_shm=4 << 20,
+        user=0,
         network="none",
         init=True,
     )
+
+
+def test_zero_asks_for_no_limit_and_the_older_name_of_an_option_is_known(
+    ctl: Ctl, host: FakeClient
+) -> None:
+    line = ["--max-cpu=0", "--max-memory=0", "--max-iobps=0", "--max-tasks=0", "--timeout=0"]
+    assert ctl("job", "run", *line, "--cpu-cores=all", "true").status == 0
+    assert host.specs == [
+        JobSpec(
+            command="true",
+            max_cpu=0,
+            max_memory=0,
+            max_io_bps=0,
+            max_tasks=0,
+            timeout_usec=0,
+            cpu_cores=(),
+        )
+    ]
 
 
 @pytest.mark.parametrize(

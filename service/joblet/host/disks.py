@@ -1,0 +1,123 @@
+"""Which block device is under a path, and what it can do for limits (sysfs(5), proc(5)).
+
+A device is named as /dev/block/MAJOR:MINOR: systemd takes the number from such a path without
+looking at it, and goes on by itself from a partition to its disk and through a mapping with a
+single origin. It is not asked to find the device of a path, since all it does when there is none is
+to warn, and the limit is then silently not there.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from joblet.host.machine import CGROUP_ROOT
+
+SYS = "/sys"
+MOUNTS = "/proc/self/mountinfo"
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A block device by its number, or why there is none in one clause."""
+
+    number: str | None
+    missing: str = ""
+
+    @property
+    def path(self) -> str | None:
+        """The device as systemd takes it."""
+        return None if self.number is None else f"/dev/block/{self.number}"
+
+
+def under(path: str, *, mounts: str = MOUNTS, sys: str = SYS) -> Disk:
+    """The block device that holds the nearest existing directory of a path."""
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    device = os.stat(path).st_dev
+    if os.major(device):
+        return Disk(f"{os.major(device)}:{os.minor(device)}")
+    kind, source = _mount_of(os.path.realpath(path), mounts)
+    if kind == "btrfs":
+        return _under_btrfs(source, sys)
+    return Disk(None, f"{path} is on {kind}, which has none")
+
+
+def distinct(*disks: Disk) -> list[str]:
+    """The devices that there are, each once."""
+    return list(dict.fromkeys(disk.path for disk in disks if disk.path is not None))
+
+
+def weighs_io(disk: Disk, *, cgroups: str = CGROUP_ROOT, sys: str = SYS) -> bool:
+    """Whether io.weight or io.bfq.weight has an effect on this device.
+
+    The file alone says nothing: without the bfq scheduler or a cost model in force (io.cost.qos)
+    the kernel takes the number and does nothing with it.
+    """
+    if disk.number is None:
+        return False
+    device = os.path.realpath(f"{sys}/dev/block/{disk.number}")
+    if os.path.exists(f"{device}/partition"):
+        device = os.path.dirname(device)
+    if "[bfq]" in _text(f"{device}/queue/scheduler"):
+        return True
+    whole = _text(f"{device}/dev").strip()
+    return any(
+        line.startswith(f"{whole} ") and "enable=1" in line.split()
+        for line in _text(f"{cgroups}/io.cost.qos").splitlines()
+    )
+
+
+def _under_btrfs(source: str, sys: str) -> Disk:
+    name = _kernel_name(source, sys)
+    number = _text(f"{sys}/class/block/{name}/dev").strip()
+    if not number:
+        return Disk(None, f"the device {source} is not known to sysfs")
+    for uuid in os.listdir(f"{sys}/fs/btrfs"):
+        members = f"{sys}/fs/btrfs/{uuid}/devices"
+        if os.path.isdir(members):
+            names = os.listdir(members)
+            if name in names and len(names) > 1:
+                return Disk(None, f"a btrfs over {len(names)} devices has no single one")
+    return Disk(number)
+
+
+def _kernel_name(source: str, sys: str) -> str:
+    name = os.path.basename(source)
+    if os.path.dirname(source) != "/dev/mapper":
+        return name
+    # Our own /dev is private, so the link there cannot be followed.
+    for candidate in os.listdir(f"{sys}/class/block"):
+        if _text(f"{sys}/class/block/{candidate}/dm/name").strip() == name:
+            return candidate
+    return name
+
+
+def _mount_of(path: str, mounts: str) -> tuple[str, str]:
+    """File system type and source of what is mounted at, or nearest above, a path."""
+    best, found = -1, ("an unknown file system", "")
+    with open(mounts, encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            front, _, back = line.partition(" - ")
+            point = _unescaped(front.split()[4])
+            kind, source = back.split()[:2]
+            prefix = point.rstrip("/") + "/"
+            # of several at one place the last is on top
+            if (path + "/").startswith(prefix) and len(prefix) >= best:
+                best, found = len(prefix), (kind, _unescaped(source))
+    return found
+
+
+def _unescaped(word: str) -> str:
+    for code, char in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        word = word.replace(code, char)
+    return word
+
+
+def _text(file: str) -> str:
+    try:
+        with open(file, encoding="utf-8") as stream:
+            return stream.read()
+    except OSError:
+        # not such a device, or no such controller
+        return ""
