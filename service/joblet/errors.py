@@ -2,6 +2,7 @@
 
     JobletError
     ├── InvalidSpec      the request is wrong            InvalidSpec
+    ├── UploadRefused    an entry of an archive is bad   UploadRefused
     ├── NotFound         no such job, volume …           NoSuchJob, NoSuchVolume …
     ├── AlreadyExists    the name is taken               AlreadyExists
     ├── WrongState       not in this state of the job    WrongState
@@ -42,6 +43,17 @@ class InvalidSpec(JobletError):
     def __init__(self, field: str, why: str) -> None:
         super().__init__(f"{field}: {why}")
         self.field = field
+        self.why = why
+
+
+class UploadRefused(JobletError):
+    """An archive holds what is not taken: `entry` is its name, ready to be shown."""
+
+    code = "UploadRefused"
+
+    def __init__(self, entry: str, why: str) -> None:
+        super().__init__(f"archive entry '{entry}': {why}")
+        self.entry = entry
         self.why = why
 
 

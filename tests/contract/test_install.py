@@ -47,7 +47,12 @@ def test_install_leaves_out_caches_and_tests(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "launcher",
-    ["usr/libexec/joblet/joblet-init", "usr/libexec/joblet/jobletd", "usr/bin/jobletctl"],
+    [
+        "usr/libexec/joblet/joblet-init",
+        "usr/libexec/joblet/jobletd",
+        "usr/libexec/joblet/joblet-files",
+        "usr/bin/jobletctl",
+    ],
 )
 def test_launcher_finds_the_packages_where_they_were_put(tmp_path: Path, launcher: str) -> None:
     install(tmp_path, PYTHON_DIR="/opt/python")

@@ -17,6 +17,7 @@ CLI = ROOT / "jobletctl"
 ALLOWED = {
     "failpoints": set(),
     "records": {"failpoints"},
+    "archive": {"errors"},
     "errors": {"model", "failpoints"},
     "model": {"errors", "failpoints"},
     "config": {"model", "errors", "failpoints"},
@@ -29,7 +30,7 @@ ALLOWED = {
     "host": {"model", "errors", "paths", "bus", "records", "init.plan", "failpoints"},
     "core": {"model", "errors", "config", "failpoints"},
     "api": {"core", "bus", "model", "errors", "failpoints"},
-    "client": {"bus", "rpc", "model", "errors", "records", "failpoints"},
+    "client": {"bus", "rpc", "model", "errors", "records", "archive", "failpoints"},
     "bridge": {"client", "rpc", "model", "errors", "config", "paths", "pki", "failpoints"},
     "persist": {
         "client",

@@ -1,0 +1,1 @@
+"""Moves files into and out of a directory that somebody else may own: tar streams, both ways."""
