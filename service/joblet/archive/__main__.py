@@ -32,8 +32,8 @@ EXIT_USAGE = 2
 SKIPPED_SHOWN = 100
 
 _USAGE = "usage: joblet-files unpack | joblet-files pack PATH"
-# Characters; JSON spends up to twelve bytes on one, and the service manager drops a datagram of more
-# than 4096.
+# Characters; JSON spends up to twelve bytes on one, and the service manager drops a datagram of
+# more than 4096.
 _MESSAGE_MAX = 300
 
 

@@ -134,7 +134,9 @@ def _next_entry(source: Source, label: str) -> Entry | None:
         mtime_text = extended.get(b"mtime")
         if any(key.startswith(b"GNU.sparse.") for key in extended):
             raise UploadRefused(shown(name), _REFUSED[b"S"])
-    entry = shown(name) or label
+    if not name:
+        raise UploadRefused(label, "its name is empty")
+    entry = shown(name)
     if kind in _REFUSED:
         raise UploadRefused(entry, _REFUSED[kind])
     if kind in _FILES:
@@ -262,7 +264,7 @@ def _extended(source: Source, size: int, label: str) -> dict[bytes, bytes]:
     while start < size:
         space = data.find(b" ", start, start + 8)
         length = data[start:space] if space > start else b""
-        end = start + int(length) if length.isdigit() else 0
+        end = start + int(length) if length.isdigit() else size + 1
         if not space < end <= size or data[end - 1] != 0x0A:
             raise UploadRefused(label, "its extended header is malformed")
         key, equals, value = data[space + 1 : end - 1].partition(b"=")

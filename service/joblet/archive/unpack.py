@@ -156,7 +156,7 @@ class _Unpacking:
     def _directory(self, entry: Entry, name: bytes) -> None:
         if not name:
             # The top was there before us; counted, so that it cannot be said for ever.
-            self._count(name)
+            self._count(entry.name)
             return
         if name not in self._directories:
             self._refuse_second(name)
