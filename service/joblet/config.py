@@ -16,11 +16,14 @@ from typing import Any, NamedTuple
 
 from joblet.errors import JobletError
 from joblet.model import limits
+from joblet.model.ids import RANGE_SIZE
 from joblet.model.limits import RANGES, SECOND, BadLimit, Limits
 
-ID_RANGE = 65_536
 # The kernel's ids have 32 bits, but programs and file systems count them in a signed int.
 _ID_END = 1 << 31
+# A quarter of what is free on the host when the image is made.
+AUTO = -1
+_AUTO_WORD = "auto"
 _DROP_IN_SUFFIXES = (".conf", ".toml")
 
 
@@ -35,7 +38,6 @@ class JobsConfig:
     max_running: int = 1000  # jobs beyond wait PENDING
     max_waiting: int = 100_000  # jobs beyond are refused
     scope_shard_size: int = 64  # scopes per slice: creating one gets slower with its siblings
-    user: str = "joblet-job"  # identity of the user's program on the host
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class DefaultsConfig(Limits):
 
     max_tasks: int = 4096
     stop_grace_usec: int = limits.GRACE_DEFAULT_USEC
-    max_work: int = 4 << 30
+    max_work: int = 1 << 30
     max_tmp: int = 256 << 20
     max_shm: int = 64 << 20
     user: int = limits.USER_DEFAULT  # inside the job
@@ -77,7 +79,8 @@ class WorkConfig:
     """[work]: the jobs' work directories and the file system they are on."""
 
     keep_usec: int = 24 * 3600 * SECOND  # after the end of the job
-    image_size: int = 16 << 30  # where the host's own file system has no project quotas
+    # Where the host's own file system has no project quotas; 0: no image.
+    image_size: int = AUTO
     min_free: int = 10  # percent that jobs leave free
 
 
@@ -195,10 +198,13 @@ def _check_whole(config: Config, path: str, origins: Mapping[str, str]) -> None:
             file = origins.get(f"defaults.{word}") or origins[f"ceilings.{word}"]
             raise ConfigError(f"{file}: defaults.{word} is above ceilings.{word}")
     ids = config.ids
-    if ids.first + ids.count * ID_RANGE > _ID_END:
+    if ids.count < config.jobs.max_running:
+        file = origins.get("ids.count") or origins.get("jobs.max_running", path)
+        raise ConfigError(f"{file}: ids.count is below jobs.max_running: a job needs a range")
+    if ids.first + ids.count * RANGE_SIZE > _ID_END:
         file = origins.get("ids.count") or origins.get("ids.first", path)
         raise ConfigError(
-            f"{file}: ids.count: {ids.count} ranges of {ID_RANGE} from {ids.first} on reach "
+            f"{file}: ids.count: {ids.count} ranges of {RANGE_SIZE} from {ids.first} on reach "
             f"beyond {_ID_END}"
         )
 
@@ -278,12 +284,6 @@ def _cpus(value: object) -> tuple[int, ...]:
     return limits.parse_cpus(value) if value.strip() else ()
 
 
-def _word(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise BadLimit("must be a text")
-    return value
-
-
 def _one_of(*words: str) -> Callable[[object], str]:
     def take(value: object) -> str:
         if value not in words:
@@ -293,12 +293,26 @@ def _one_of(*words: str) -> Callable[[object], str]:
     return take
 
 
+def _image_size(value: object) -> int:
+    if value == _AUTO_WORD:
+        return AUTO
+    take, _show = _size(64 << 20, limits.SIZE_MAX, zero=True)
+    try:
+        return int(str(take(value)))
+    except BadLimit as err:
+        raise BadLimit(f"{err}, or '{_AUTO_WORD}'") from err
+
+
+def _show_image_size(value: int) -> int | str:
+    return _AUTO_WORD if value == AUTO else limits.print_size(value)
+
+
 def _id_start(value: object) -> int:
     number = _whole(value)
     if number is None:
         raise BadLimit("must be a whole number")
-    if number % ID_RANGE or not ID_RANGE <= number < _ID_END:
-        raise BadLimit(f"use a multiple of {ID_RANGE} from {ID_RANGE} up, below {_ID_END}")
+    if number % RANGE_SIZE or not RANGE_SIZE <= number < _ID_END:
+        raise BadLimit(f"use a multiple of {RANGE_SIZE} from {RANGE_SIZE} up, below {_ID_END}")
     return number
 
 
@@ -332,15 +346,14 @@ KEYS: Mapping[str, Key] = {
     "jobs.max_running": Key("jobs", "max_running", *_number(1, _COUNT_MAX)),
     "jobs.max_waiting": Key("jobs", "max_waiting", *_number(1, _COUNT_MAX)),
     "jobs.scope_shard_size": Key("jobs", "scope_shard_size", *_number(1, _COUNT_MAX)),
-    "jobs.user": Key("jobs", "user", _word, str),
     "limits.unenforced": Key("limits", "unenforced", _one_of("refuse", "accept"), str),
     **_limit_keys("defaults"),
     "defaults.user": Key("defaults", "user", *_number(0, limits.USER_MAX)),
     **_limit_keys("ceilings"),
     "logs.max_bytes": Key("logs", "max_bytes", *_size(1 << 20, limits.SIZE_MAX)),
     "ids.first": Key("ids", "first", _id_start, _same),
-    "ids.count": Key("ids", "count", *_number(1, _ID_END // ID_RANGE)),
+    "ids.count": Key("ids", "count", *_number(1, _ID_END // RANGE_SIZE)),
     "work.keep": Key("work", "keep_usec", *_duration(0, limits.DURATION_MAX)),
-    "work.image_size": Key("work", "image_size", *_size(64 << 20, limits.SIZE_MAX)),
+    "work.image_size": Key("work", "image_size", _image_size, _show_image_size),
     "work.min_free": Key("work", "min_free", *_percent(0, 90)),
 }

@@ -10,6 +10,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+# Programs that only units start.
+LIBEXEC = "/usr/libexec/joblet"
+
 
 @dataclass(frozen=True, slots=True)
 class Paths:
@@ -40,6 +43,21 @@ class Paths:
     def work(self) -> str:
         """Parent of the jobs' work directories, on disk."""
         return f"{self.state}/work"
+
+    @property
+    def work_image(self) -> str:
+        """The file system of the work directories, where the host's own has no project quotas."""
+        return f"{self.state}/work.img"
+
+    @property
+    def secrets(self) -> str:
+        """Secret variables of jobs that have not ended, encrypted."""
+        return f"{self.state}/secrets"
+
+    @property
+    def run_secrets(self) -> str:
+        """The same in clear, where nothing can encrypt them: root only, gone with the boot."""
+        return f"{self.run}/secrets"
 
     @property
     def job_logs(self) -> str:

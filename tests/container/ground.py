@@ -42,6 +42,10 @@ SETTINGS = """\
 # The test ground has no cgroup controllers.
 [limits]
 unenforced = "accept"
+
+# No loop devices either.
+[work]
+image_size = 0
 """
 # What the package's own scripts do on a system that is not running, and the users of the tests.
 UNITS = ("jobletd.service", "jobletd.socket", "joblet-init.socket")

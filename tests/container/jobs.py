@@ -26,6 +26,10 @@ SPEC_TYPES = {
     "max_cpu": "u",
     "max_memory": "t",
     "max_tasks": "t",
+    "max_work": "t",
+    "max_tmp": "t",
+    "max_shm": "t",
+    "user": "u",
     "network": "s",
     "init": "b",
 }

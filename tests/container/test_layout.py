@@ -74,10 +74,9 @@ def test_nothing_that_is_installed_can_be_changed_by_others(machine: Machine) ->
             assert not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH), path
 
 
-def test_identity_of_jobs_cannot_log_in(machine: Machine) -> None:
-    entry = machine.run(["getent", "passwd", "joblet-job"]).stdout.strip().split(":")
-    assert entry[6] == "/usr/sbin/nologin"
-    assert machine.run(["id", "-Gn", "joblet-job"]).stdout.split() == ["joblet-job"]
+def test_id_ranges_of_jobs_are_announced(machine: Machine) -> None:
+    for name in ("/etc/subuid", "/etc/subgid"):
+        assert "joblet:1073741824:536870912" in machine.read_file(name).splitlines()
 
 
 def test_group_joblet_has_only_who_was_put_there(machine: Machine) -> None:

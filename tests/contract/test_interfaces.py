@@ -98,9 +98,9 @@ def test_the_client_sends_a_spec_with_the_types_of_the_contract() -> None:
     text = (ROOT / "dbus" / "interfaces" / "org.joblet1.Manager.xml").read_text()
     [keys] = re.findall(r"Keys of spec: (.*?)\n\n", text, re.DOTALL)
     documented = dict(re.findall(r"([a-z_]+) \(([a-z{}]+)[,:)]", keys))
-    assert documented == local._SPEC_SIGNATURES
-    # the count of changes is the daemon's own
-    assert set(documented) == set(JobSpec.__dataclass_fields__) - {"revision"}
+    assert documented == local._SPEC_SIGNATURES | local._ATTACHMENT_SIGNATURES
+    fields = set(JobSpec.__dataclass_fields__) - set(local.DAEMONS_OWN)
+    assert set(documented) == fields | set(local._ATTACHMENT_SIGNATURES)
 
 
 def test_the_names_that_we_override_are_still_there_in_the_library() -> None:

@@ -27,7 +27,7 @@ ALLOWED = {
     "bus": {"model", "errors", "paths", "failpoints"},
     "rpc": {"model", "errors", "paths", "failpoints"},
     "store": {"model", "errors", "paths", "records", "failpoints"},
-    "host": {"model", "errors", "paths", "bus", "records", "init.plan", "failpoints"},
+    "host": {"model", "errors", "paths", "config", "bus", "records", "init.plan", "failpoints"},
     "core": {"model", "errors", "config", "failpoints"},
     "api": {"core", "bus", "model", "errors", "failpoints"},
     "client": {"bus", "rpc", "model", "errors", "records", "archive", "failpoints"},

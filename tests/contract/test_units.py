@@ -13,7 +13,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 UNITS = sorted(
     path
     for path in (CHECKOUT / "units").iterdir()
-    if path.suffix in (".service", ".socket", ".slice")
+    if path.suffix in (".service", ".socket", ".slice", ".mount")
 )
 
 

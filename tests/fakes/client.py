@@ -12,7 +12,16 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from joblet.client.api import JobletClient, JobPage, JobQuery, JobStatus, LogPiece, LogRequest
+from joblet.client.api import (
+    NO_ATTACHMENTS,
+    Attachments,
+    JobletClient,
+    JobPage,
+    JobQuery,
+    JobStatus,
+    LogPiece,
+    LogRequest,
+)
 from joblet.errors import InvalidSpec, JobletError, NotFound, WrongState
 from joblet.model.job import JobSpec, JobState, Reason
 
@@ -57,6 +66,8 @@ class FakeClient:
         self.calls: list[tuple[str, object]] = []
         self.connections = 0
         self.specs: list[JobSpec] = []
+        self.attached: list[Attachments] = []
+        self.archives: dict[str, bytes] = {}  # what `files` gives, by path
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[JobletClient]:
@@ -64,13 +75,24 @@ class FakeClient:
         self.connections += 1
         yield self
 
-    async def run(self, spec: JobSpec) -> str:
+    async def run(self, spec: JobSpec, attached: Attachments = NO_ATTACHMENTS) -> str:
         """Accept a job under the next number."""
         await self._called("run", spec)
         self.specs.append(spec)
+        self.attached.append(attached)
         new = job(len(self.jobs) + 1, JobState.PENDING, name=spec.name, command=spec.command)
         self.jobs[new.id] = new
         return new.id
+
+    async def files(self, job: str, path: str) -> int:
+        """A prepared archive."""
+        await self._called("files", (job, path))
+        if path not in self.archives:
+            raise NotFound("path", path)
+        stream = os.memfd_create("archive")
+        os.write(stream, self.archives[path])
+        os.lseek(stream, 0, os.SEEK_SET)
+        return stream
 
     async def status(self, job: str) -> JobStatus:
         """The job as it is."""

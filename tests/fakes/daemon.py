@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from joblet.config import Config, JobsConfig
@@ -18,6 +18,7 @@ from joblet.core.jobs import JobManager
 from joblet.core.recovery import Recovery
 from joblet.model.events import Event, JobChanged, JobFinished, JobNew, JobRemoved
 from joblet.model.job import TRANSITIONS, Job, JobSpec, JobState
+from tests.fakes.attachments import FakeSecretStore, FakeWorkFiles
 from tests.fakes.clock import FakeClock
 from tests.fakes.files import FakeJobFiles, Shelf
 from tests.fakes.host import FakeJobHost, Host
@@ -30,6 +31,7 @@ FACTS = HostFacts(
     tasks=32_768,
     io_device="/dev/block/8:0",
     weighs_io=True,
+    work_quota=True,
 )
 TRUE = JobSpec(command="true")
 # In the time of a turned loop; the real one is far shorter.
@@ -44,6 +46,7 @@ class World:
         self.disk = Disk()
         self.shelf = Shelf()
         self.host = Host(self.clock, self.shelf)
+        self.vault: dict[str, Mapping[str, str]] = {}
 
 
 class Witness:
@@ -96,6 +99,8 @@ class Daemon:
         self.store = FakeJobStore(world.disk, pace)
         self.files = FakeJobFiles(world.shelf)
         self.host = FakeJobHost(world.host, pace)
+        self.mover = FakeWorkFiles(world.shelf)
+        self.secrets = FakeSecretStore(world.vault)
         self.seen = Witness()
         feed = EventFeed()
         feed.subscribe(self.seen.handle)
@@ -108,11 +113,17 @@ class Daemon:
             store=self.store,
             files=self.files,
             host=self.host,
+            mover=self.mover,
+            secrets=self.secrets,
             clock=world.clock,
             events=feed,
         )
         self.recovery = Recovery(
-            manager=self.manager, store=self.store, files=self.files, host=self.host
+            manager=self.manager,
+            store=self.store,
+            files=self.files,
+            host=self.host,
+            secrets=self.secrets,
         )
 
     async def start(self) -> Daemon:
@@ -125,7 +136,7 @@ class Daemon:
 
     def kill(self) -> None:
         """SIGKILL; `bury` then ends what is left of its tasks."""
-        for part in (self.store, self.files, self.host):
+        for part in (self.store, self.files, self.host, self.secrets):
             part.dead = True
         self.world.host.listener = None
 

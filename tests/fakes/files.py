@@ -27,6 +27,9 @@ class Shelf:
 
     def __init__(self) -> None:
         self.logs: dict[str, Log] = {}
+        self.work: dict[str, int] = {}  # who owns each work directory
+        self.full: set[str] = set()  # jobs that left something there
+        self.space = (1000, 1000)  # bytes in all, and free
 
 
 class FakeJobFiles(JobFiles):
@@ -44,6 +47,10 @@ class FakeJobFiles(JobFiles):
             failure, self.fails = self.fails, None
             raise failure
         self.shelf.logs.setdefault(job_id, Log())
+
+    def create_work(self, job_id: str, owner_id: int) -> None:
+        self._check()
+        self.shelf.work[job_id] = owner_id
 
     def open_for_writing(self, job_id: str) -> tuple[int, int, int]:
         self._log(job_id)
@@ -74,11 +81,28 @@ class FakeJobFiles(JobFiles):
     def remove(self, job_id: str) -> None:
         self._check()
         self.shelf.logs.pop(job_id, None)
+        self.shelf.work.pop(job_id, None)
         self.removed.append(job_id)
+
+    def remove_work(self, job_id: str) -> None:
+        self._check()
+        self.shelf.work.pop(job_id, None)
+        self.shelf.full.discard(job_id)
+
+    def remove_empty_work(self, job_id: str) -> bool:
+        self._check()
+        if job_id in self.shelf.full:
+            return False
+        self.shelf.work.pop(job_id, None)
+        return True
+
+    def work_space(self) -> tuple[int, int]:
+        self._check()
+        return self.shelf.space
 
     def list_ids(self) -> set[str]:
         self._check()
-        return set(self.shelf.logs)
+        return set(self.shelf.logs) | set(self.shelf.work)
 
     def _check(self) -> None:
         if self.dead:

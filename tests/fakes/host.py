@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -87,6 +87,7 @@ class Host:
     going_down: bool = False
     # What was asked of it, in order.
     launches: list[str] = field(default_factory=list)
+    secrets: dict[str, Mapping[str, str]] = field(default_factory=dict)
     stops: list[str] = field(default_factory=list)
     clears: list[tuple[str, bool]] = field(default_factory=list)
     sweeps: list[str] = field(default_factory=list)
@@ -144,12 +145,17 @@ class FakeJobHost(JobHost):
         self._pace = pace
 
     async def launch(
-        self, job: Job, files: tuple[int, int, int], cleared: Awaitable[None]
+        self,
+        job: Job,
+        files: tuple[int, int, int],
+        cleared: Awaitable[None],
+        secrets: Mapping[str, str],
     ) -> Launched | None:
         host = self.host
         try:
             self._check()
             host.launches.append(job.id)
+            host.secrets[job.id] = secrets
             attempt = host.attempts.popleft() if host.attempts else Attempt()
             run = host.runs[job.id] = Run()
             failpoints.hit("launch.before-spawn")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 
 from joblet.core.events import EventFeed
-from joblet.core.jobs import JobManager
+from joblet.core.jobs import NO_SECRETS, JobManager
+from joblet.core.workdir import Draft
 from joblet.errors import InvalidSpec, NotFound, WrongState
 from joblet.model.events import JobChanged, JobFinished, JobNew, JobRemoved
 from joblet.model.ids import new_job_id
 from joblet.model.job import Job, JobFilter, JobSpec, JobState, Reason
-from joblet.model.run import LogSummary
+from joblet.model.run import Caller, LogSummary, Upload
 
 SUBMITTED_USEC = 1_700_000_000_000_000
 
@@ -24,6 +26,8 @@ class FakeJobManager(JobManager):
         self.jobs: dict[str, Job] = {}
         self.log = b"hello\n"
         self.waiters = 0
+        self.uploads: list[tuple[Upload, Caller]] = []
+        self.submitted: list[tuple[Draft | None, Mapping[str, str]]] = []
         self._ended = asyncio.Event()
 
     def put(self, *, owner_uid: int, spec: JobSpec | None = None) -> Job:
@@ -58,8 +62,27 @@ class FakeJobManager(JobManager):
         self._ended = asyncio.Event()
         return job
 
-    async def submit(self, spec: JobSpec, *, owner_uid: int) -> Job:
+    async def upload(self, spec: JobSpec, upload: Upload, caller: Caller) -> Draft:
+        self.uploads.append((upload, caller))
+        return Draft(new_job_id(), 1 << 30, 1)
+
+    async def submit(
+        self,
+        spec: JobSpec,
+        *,
+        owner_uid: int,
+        draft: Draft | None = None,
+        secrets: Mapping[str, str] = NO_SECRETS,
+    ) -> Job:
+        self.submitted.append((draft, secrets))
         return self.put(owner_uid=owner_uid, spec=spec)
+
+    async def fetch(self, job_id: str, path: str) -> int:
+        self._known(job_id)
+        read_end, write_end = os.pipe()
+        os.write(write_end, path.encode())
+        os.close(write_end)
+        return read_end
 
     async def resolve(self, reference: str) -> Job:
         found = [job for job in self.jobs.values() if job.id.startswith(reference)]

@@ -94,6 +94,21 @@ class FakeJobStore(JobStore):
         found = [job for job in self._rows.values() if not job.state.terminal]
         return sorted(found, key=lambda job: job.seq)
 
+    async def projects(self) -> dict[str, int]:
+        await self._read()
+        return {job.id: job.project for job in self._rows.values() if job.project is not None}
+
+    async def kept(self, *, finished_before_usec: int, limit: int) -> list[str]:
+        await self._read()
+        found = [
+            (job.finished_usec, job.id)
+            for job in self._rows.values()
+            if job.project is not None
+            and job.finished_usec is not None
+            and job.finished_usec < finished_before_usec
+        ]
+        return [job_id for _, job_id in sorted(found)][:limit]
+
     async def last_seq(self) -> int:
         await self._read()
         return self.disk.last_seq

@@ -19,6 +19,7 @@ from joblet.bus.connection import BUS_INTERFACE, BUS_NAME, BUS_PATH, Connection,
 from joblet.bus.export import Call
 from joblet.errors import JobletError, NotAllowed, RemoteError, Unreachable
 from joblet.model.job import Job
+from joblet.model.run import Caller
 
 _POLKIT = "org.freedesktop.PolicyKit1"
 _POLKIT_PATH = "/org/freedesktop/PolicyKit1/Authority"
@@ -32,7 +33,7 @@ INTERACTIVE_DEADLINE_S = 110.0
 _CANCEL_DEADLINE_S = 2.0
 _BUS_DEADLINE_S = 10.0
 # A cached name costs some 200 bytes; names are never used twice on one bus.
-_UIDS_MAX = 4096
+_CALLERS_MAX = 4096
 
 logger = logging.getLogger(__name__)
 
@@ -73,15 +74,19 @@ class Authority:
         self._connection = connection
         self._deadline_s = deadline_s
         self._interactive_deadline_s = interactive_deadline_s
-        self._uids: OrderedDict[str, int] = OrderedDict()
+        self._callers: OrderedDict[str, Caller] = OrderedDict()
         self._checks = itertools.count(1)
 
     async def uid(self, call: Call) -> int:
         """The uid of a caller. Raises NotAllowed when it cannot be known."""
-        uid = self._uids.get(call.sender)
-        if uid is not None:
-            self._uids.move_to_end(call.sender)
-            return uid
+        return (await self.caller(call)).uid
+
+    async def caller(self, call: Call) -> Caller:
+        """Who a caller is. Raises NotAllowed when it cannot be known."""
+        caller = self._callers.get(call.sender)
+        if caller is not None:
+            self._callers.move_to_end(call.sender)
+            return caller
         try:
             [credentials], fds = await self._connection.call(
                 BUS_NAME,
@@ -100,10 +105,12 @@ class Authority:
         uid = credentials.get("UnixUserID")
         if not isinstance(uid, int):
             raise NotAllowed("call", f"the bus does not know the user of {call.sender}")
-        self._uids[call.sender] = uid
-        if len(self._uids) > _UIDS_MAX:
-            self._uids.popitem(last=False)
-        return uid
+        # An old bus does not tell the groups; without them the caller has fewer rights, not more.
+        groups = tuple(credentials.get("UnixGroupIDs", ()))
+        caller = self._callers[call.sender] = Caller(uid, groups)
+        if len(self._callers) > _CALLERS_MAX:
+            self._callers.popitem(last=False)
+        return caller
 
     async def require(self, action: Action, call: Call) -> int:
         """The uid of a caller who may do this. Raises NotAllowed."""
@@ -129,10 +136,10 @@ class Authority:
         """True for those who may read this job's spec and log; nobody is prompted."""
         return job.owner_uid == await self.uid(call) or await self.sees_all(call)
 
-    async def require_sight(self, job: Job, call: Call) -> None:
-        """Read this job's log. Raises NotAllowed."""
+    async def require_sight(self, job: Job, call: Call, what: str) -> None:
+        """Read this job's log or files; `what` says it for the refusal. Raises NotAllowed."""
         if not await self.sees(job, call):
-            raise NotAllowed("read the log of another user's job", _HINTS[Action.MANAGE_ALL])
+            raise NotAllowed(f"{what} another user's job", _HINTS[Action.MANAGE_ALL])
 
     async def _ask(self, action: Action, call: Call, *, interactive: bool) -> str:
         """ "" for yes, otherwise why not."""

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from joblet.api import options
-from joblet.api.options import Key, flag, number, text, texts
+from joblet.api.options import Key, descriptor, flag, number, text, texts
 from joblet.bus.values import Typed
 from joblet.errors import InvalidSpec
 from joblet.model.ids import check_name, object_path, scope_name
 from joblet.model.job import Job, JobSpec, JobState
 from joblet.model.limits import RANGES, USER_MAX, BadLimit, parse_cpus, print_cpus
+from joblet.model.run import Upload
 
 _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
@@ -37,20 +38,41 @@ PAGE_MAX = 1000
 
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED = "JOBLET_"
+# Instead of the value of a secret variable, wherever one might be shown.
+MASK = "***"
 _CURSOR = re.compile(r"[1-9][0-9]{0,17}")
 
 
-def decode_spec(given: Mapping[str, Typed], *, now_usec: int) -> JobSpec:
-    """The spec of Manager.RunJob. Raises InvalidSpec."""
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What Manager.RunJob is given: the spec, and what travels with it and is kept elsewhere."""
+
+    spec: JobSpec
+    upload: Upload | None
+    secrets: Mapping[str, str]
+
+
+def decode_run(given: Mapping[str, Typed], *, now_usec: int) -> RunRequest:
+    """The argument of Manager.RunJob; descriptors stay the message's. Raises InvalidSpec."""
     values = options.read(given, _SPEC, _LATER)
+    upload = Upload(
+        tar=values.pop("upload_tar", None),  # type: ignore[arg-type]
+        directory=values.pop("upload_directory", None),  # type: ignore[arg-type]
+    )
+    secrets: dict[str, str] = values.pop("secrets", {})  # type: ignore[assignment]
+    values["secret_names"] = tuple(sorted(secrets))
+    values["uploaded"] = upload != Upload()
     if "command" not in values:
         raise InvalidSpec("command", "is required")
     start_at = values.get("start_at_usec")
     if isinstance(start_at, int) and start_at > now_usec + SCHEDULE_MAX_USEC:
         raise InvalidSpec("start_at_usec", "is more than 10 years ahead")
     spec = JobSpec(**values)  # type: ignore[arg-type]
-    _check_exec_size(spec)
-    return spec
+    twice = sorted(set(spec.environment) & set(secrets))
+    if twice:
+        raise InvalidSpec("secrets", f"{twice[0]} is in the environment too; give it once")
+    _check_exec_size(spec, secrets)
+    return RunRequest(spec, upload if spec.uploaded else None, secrets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +88,11 @@ class ListRequest:
 def decode_list(given: Mapping[str, Typed]) -> ListRequest:
     """The options of Manager.ListJobs. Raises InvalidSpec."""
     return ListRequest(**options.read(given, _LIST))  # type: ignore[arg-type]
+
+
+def decode_path(path: str) -> str:
+    """A path below /work; an absolute one is meant below it too. Raises InvalidSpec."""
+    return text("path", path).removeprefix("/work/")
 
 
 def decode_delete_all(given: Mapping[str, Typed]) -> bool:
@@ -153,8 +180,8 @@ def _check_string(where: str, size: int) -> None:
         raise InvalidSpec(where, f"use at most {STRING_MAX_BYTES - 1} bytes, not {size}")
 
 
-def _check_exec_size(spec: JobSpec) -> None:
-    size = _exec_size(spec)
+def _check_exec_size(spec: JobSpec, secrets: Mapping[str, str]) -> None:
+    size = _exec_size(spec) + _environment_size(secrets)
     if size > EXEC_MAX_BYTES:
         raise InvalidSpec(
             "args", f"with the environment they take {size} bytes, at most {EXEC_MAX_BYTES} fit"
@@ -166,9 +193,14 @@ def _exec_size(spec: JobSpec) -> int:
     size = len(spec.command.encode()) + 1 + _POINTER_BYTES
     for arg in spec.args:
         size += len(arg.encode()) + 1 + _POINTER_BYTES
-    for name, content in spec.environment.items():
-        size += len(name) + len(content.encode()) + 2 + _POINTER_BYTES
-    return size
+    return size + _environment_size(spec.environment)
+
+
+def _environment_size(variables: Mapping[str, str]) -> int:
+    return sum(
+        len(name) + len(content.encode()) + 2 + _POINTER_BYTES
+        for name, content in variables.items()
+    )
 
 
 def _name(name: str, value: object) -> str:
@@ -229,6 +261,9 @@ _SPEC = {
     "args": Key("as", _args),
     "name": Key("s", _name),
     "environment": Key("a{ss}", _environment),
+    "secrets": Key("a{ss}", _environment),
+    "upload_tar": Key("h", descriptor),
+    "upload_directory": Key("h", descriptor),
     "timeout_usec": Key("t", _limit("timeout_usec")),
     "stop_grace_usec": Key("t", _limit("stop_grace_usec")),
     "start_at_usec": Key("t", number(0, (1 << 64) - 1)),
@@ -244,8 +279,6 @@ _LATER = {
     "runtime": "runtimes are not available yet",
     "gpu": "GPUs are not available yet",
     "volumes": "volumes are not available yet",
-    "uploads": "uploads are not available yet",
-    "secrets": "secret variables are not available yet",
     "workflow": "workflows are not available yet",
     "tty": "terminals are not available yet",
 }
@@ -305,6 +338,8 @@ _ALL = (
     _StatusKey("command", "s", lambda job: job.spec.command),
     _StatusKey("args", "as", lambda job: list(job.spec.args)),
     _StatusKey("environment", "a{ss}", lambda job: dict(job.spec.environment)),
+    _StatusKey("secrets", "a{ss}", lambda job: dict.fromkeys(job.spec.secret_names, MASK)),
+    _StatusKey("uploaded", "b", lambda job: job.spec.uploaded),
     _StatusKey("timeout_usec", "t", lambda job: job.spec.timeout_usec),
     _StatusKey("stop_grace_usec", "t", lambda job: job.spec.stop_grace_usec),
     _StatusKey("max_cpu", "u", lambda job: job.spec.max_cpu),

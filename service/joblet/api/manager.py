@@ -70,8 +70,16 @@ class ManagerHandler:
     async def run_job(self, spec: Options) -> tuple[str, str]:
         """RunJob."""
         uid = await self._authority.require(Action.RUN_JOB, current_call())
-        decoded = codec.decode_spec(spec, now_usec=self._now_usec())
-        job = await self._jobs.submit(decoded, owner_uid=uid)
+        request = codec.decode_run(spec, now_usec=self._now_usec())
+        draft = None
+        if request.upload is not None:
+            caller = await self._authority.caller(current_call())
+            # Whoever goes away in the middle of an upload takes it along.
+            with self._exporter.ends_with_caller():
+                draft = await self._jobs.upload(request.spec, request.upload, caller)
+        job = await self._jobs.submit(
+            request.spec, owner_uid=uid, draft=draft, secrets=request.secrets
+        )
         return job.id, object_path(job.id)
 
     async def stop_job(self, job: str, options: Options) -> str:
@@ -141,14 +149,21 @@ class ManagerHandler:
         found = await self._readable(job)
         return await self._jobs.read_log(found.id, offset, min(maximum, READ_MAX_BYTES))
 
+    async def get_files(self, job: str, path: str, options: Options) -> int:
+        """GetFiles."""
+        codec.decode_none(options)
+        found = await self._readable(job, "copy files of")
+        with self._exporter.ends_with_caller():
+            return await self._jobs.fetch(found.id, codec.decode_path(path))
+
     async def _changeable(self, reference: str) -> Job:
         job = await self._jobs.resolve(reference)
         await self._authority.require_change(job, current_call())
         return job
 
-    async def _readable(self, reference: str) -> Job:
+    async def _readable(self, reference: str, what: str = "read the log of") -> Job:
         job = await self._jobs.resolve(reference)
-        await self._authority.require_sight(job, current_call())
+        await self._authority.require_sight(job, current_call(), what)
         return job
 
     async def _status(self, job: Job) -> Status:

@@ -20,6 +20,7 @@ _TYPE_NAMES = {
     "b": "a boolean (b)",
     "u": "a number (u)",
     "t": "a number (t)",
+    "h": "a file descriptor (h)",
 }
 # A key comes from a stranger and goes into an error message and the log.
 _KEY_SHOWN_MAX = 64
@@ -85,6 +86,13 @@ def flag(name: str, value: object) -> bool:
     """A check for a boolean."""
     if not isinstance(value, bool):
         raise InvalidSpec(name, "expected a boolean")
+    return value
+
+
+def descriptor(name: str, value: object) -> int:
+    """A check for a descriptor."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidSpec(name, "expected a file descriptor")
     return value
 
 

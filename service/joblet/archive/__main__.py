@@ -1,9 +1,14 @@
-"""joblet-files: unpacks into, or packs from, the working directory, as the service manager's child.
+"""joblet-files: unpacks into, or packs from, a directory, as the service manager's child.
 
-    joblet-files unpack        a tar stream on stdin, into the working directory
-    joblet-files pack PATH     PATH below the working directory, as a tar stream on stdout
+    joblet-files [--as UID,GID...] [--in DIRECTORY] unpack
+                               a tar stream on stdin, into the directory
+    joblet-files [--as UID,GID...] [--in DIRECTORY] pack PATH
+                               PATH below the directory, as a tar stream on stdout
 
-Made for a transient service that runs under the ids of a job; all it may do, the job could do.
+Made for a transient service that runs with the ids of a job: it begins as root, becomes that user
+with the groups that follow, and opens the directory only then; all it may do from there on, the job
+could do. Without --in the directory is the one that is open as stdin (pack), or the working
+directory.
 What it has to say goes to the service manager (sd_notify(3)), where whoever started it can see it:
 
 - `pack` sends READY=1 when PATH is found and open, before the first byte. With Type=notify the
@@ -18,7 +23,9 @@ has been written stays: the caller removes the directory or what is in it.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import sys
 
 from joblet.archive.names import shown
@@ -31,7 +38,7 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 SKIPPED_SHOWN = 100
 
-_USAGE = "usage: joblet-files unpack | joblet-files pack PATH"
+_USAGE = "usage: joblet-files [--as UID,GID...] [--in DIRECTORY] unpack | pack PATH"
 # Characters; JSON spends up to twelve bytes on one, and the service manager drops a datagram of
 # more than 4096.
 _MESSAGE_MAX = 300
@@ -52,6 +59,17 @@ class _Skipped:
 def main() -> int:
     """Entry point of the launcher."""
     arguments = sys.argv[1:]
+    ids: list[int] = []
+    place = ""
+    try:
+        if arguments[:1] == ["--as"]:
+            ids = [int(word) for word in arguments[1].split(",")]
+            del arguments[:2]
+        if arguments[:1] == ["--in"]:
+            place = arguments[1]
+            del arguments[:2]
+    except (IndexError, ValueError):
+        arguments = []
     match arguments:
         case ["unpack"] | ["pack", _]:
             pass
@@ -60,7 +78,9 @@ def main() -> int:
             return EXIT_USAGE
     skipped = _Skipped()
     try:
-        directory = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if ids:
+            _become(*ids)
+        directory = _directory(place, arguments[0])
         if arguments[0] == "unpack":
             totals = unpack(0, directory)
         else:
@@ -73,6 +93,22 @@ def main() -> int:
         raise
     _done(totals, skipped.count)
     return EXIT_DONE
+
+
+def _become(uid: int, *gids: int) -> None:
+    """Another user for good: with the ids go the capabilities (capabilities(7))."""
+    os.setgroups(gids[1:])
+    os.setresgid(gids[0], gids[0], gids[0])
+    os.setresuid(uid, uid, uid)
+    if os.getresuid() != (uid, uid, uid) or os.getresgid() != (gids[0], gids[0], gids[0]):
+        raise PermissionError(errno.EPERM, "the ids did not take")
+
+
+def _directory(place: str, verb: str) -> int:
+    if not place and verb == "pack" and stat.S_ISDIR(os.fstat(0).st_mode):
+        # Opened anew: one that was only looked up (O_PATH) cannot be listed.
+        place = "/proc/self/fd/0"
+    return os.open(place or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def _ready() -> None:

@@ -49,6 +49,8 @@ class JobStatus:
     command: str | None = None
     args: tuple[str, ...] | None = None
     environment: Mapping[str, str] | None = field(default=None, hash=False)
+    secrets: Mapping[str, str] | None = field(default=None, hash=False)
+    uploaded: bool | None = None
     timeout_usec: int | None = None
     stop_grace_usec: int | None = None
     max_cpu: int | None = None
@@ -159,11 +161,33 @@ class LogPiece:
     lost_bytes: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Attachments:
+    """What travels with a spec and is kept elsewhere; descriptors stay the caller's.
+
+    `tar` yields a plain tar stream to unpack into /work; the content of `directory` is copied
+    there.
+    """
+
+    secrets: Mapping[str, str] = field(default_factory=dict, hash=False)
+    tar: int | None = None
+    directory: int | None = None
+
+
+NO_ATTACHMENTS = Attachments()
+
+
 class JobletClient(Protocol):
     """One connection to one host. A `job` is a whole id or a prefix of at least four characters."""
 
-    async def run(self, spec: JobSpec) -> str:
-        """Submit a job; its whole id. When this returns, the job is safe on disk."""
+    async def run(self, spec: JobSpec, attached: Attachments = NO_ATTACHMENTS) -> str:
+        """Submit a job; its whole id. When this returns, the job is safe on disk.
+
+        With files it returns when all of them have arrived there.
+        """
+
+    async def files(self, job: str, path: str) -> int:
+        """A path of the job's /work as a tar stream; the caller closes the descriptor."""
 
     async def status(self, job: str) -> JobStatus:
         """What is known of a job."""

@@ -16,7 +16,17 @@ from contextlib import aclosing, asynccontextmanager
 from typing import TypeVar
 
 from joblet.bus.connection import Connection, Typed
-from joblet.client.api import JobPage, JobQuery, JobStatus, LogPiece, LogRequest, broken, job_status
+from joblet.client.api import (
+    NO_ATTACHMENTS,
+    Attachments,
+    JobPage,
+    JobQuery,
+    JobStatus,
+    LogPiece,
+    LogRequest,
+    broken,
+    job_status,
+)
 from joblet.errors import HostFailure, RemoteError, Unreachable
 from joblet.model.ids import ROOT_PATH
 from joblet.model.job import JobSpec
@@ -33,6 +43,8 @@ NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
 _READ_DEADLINE_S = 30
 # polkit may ask a person for a password first.
 _CHANGE_DEADLINE_S = 120
+# The one who sends sets the pace; as long as the daemon itself would wait.
+_UPLOAD_DEADLINE_S = 6 * 3600
 # A wait is asked for in rounds, so that a reply which was lost is missed for one round at most.
 _WAIT_ROUND_USEC = 300 * 1_000_000
 # As long as a restart of the daemon with a large store may take.
@@ -63,6 +75,10 @@ _SPEC_SIGNATURES = {
     "network": "s",
     "init": "b",
 }
+# What a spec says of its attachments; the attachments themselves are keys of their own.
+_ATTACHMENT_SIGNATURES = {"secrets": "a{ss}", "upload_tar": "h", "upload_directory": "h"}
+# Fields of a spec that the daemon alone fills.
+DAEMONS_OWN = ("revision", "secret_names", "uploaded")
 
 
 class LocalClient:
@@ -89,10 +105,23 @@ class LocalClient:
         finally:
             await connection.close()
 
-    async def run(self, spec: JobSpec) -> str:
+    async def run(self, spec: JobSpec, attached: Attachments = NO_ATTACHMENTS) -> str:
         """Submit a job; its whole id."""
-        job_id, _ = await self._change("RunJob", "a{sv}", [spec_options(spec)], 2)
+        options = spec_options(spec)
+        if attached.secrets:
+            options["secrets"] = Typed("a{ss}", dict(attached.secrets))
+        deadline_s: float = _CHANGE_DEADLINE_S
+        for name, fd in (("upload_tar", attached.tar), ("upload_directory", attached.directory)):
+            if fd is not None:
+                options[name] = Typed("h", fd)
+                deadline_s = _UPLOAD_DEADLINE_S
+        job_id, _ = await self._call("RunJob", "a{sv}", [options], 2, deadline_s, interactive=True)
         return expect(str, job_id)
+
+    async def files(self, job: str, path: str) -> int:
+        """A path of the job's /work as a tar stream; the caller closes the descriptor."""
+        [stream] = await self._call("GetFiles", "ssa{sv}", [job, path, {}], 1, _CHANGE_DEADLINE_S)
+        return expect(int, stream)
 
     async def status(self, job: str) -> JobStatus:
         """What is known of a job."""

@@ -28,6 +28,7 @@ class HostFacts:
     io_device: str | None  # what is under /work, as a path for systemd
     io_missing: str = ""  # why there is none, in one clause
     weighs_io: bool = False  # whether anything looks at IO weights on that device
+    work_quota: bool = False  # the file system of /work has project quotas
     accept_unenforced: bool = False
 
 
@@ -210,6 +211,15 @@ def _check_tmpfs(spec: JobSpec) -> None:
         )
 
 
+def _check_work(_size: int, host: HostFacts) -> None:
+    if not host.work_quota and not host.accept_unenforced:
+        raise InvalidSpec(
+            "max_work",
+            "the file system of the work directories has no project quotas to enforce it "
+            "(`systemctl status joblet-setup.service` says why); ask for 0 (no limit)",
+        )
+
+
 _CHECKS: Mapping[str, Callable[[Any, HostFacts], None]] = {
     "max_cpu": _check_cpu,
     "cpu_cores": _check_cores,
@@ -218,4 +228,5 @@ _CHECKS: Mapping[str, Callable[[Any, HostFacts], None]] = {
     "max_io_bps": _check_io("max_io_bps"),
     "max_iops": _check_io("max_iops"),
     "io_weight": _check_io_weight,
+    "max_work": _check_work,
 }

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from joblet import failpoints
 from joblet.config import Config
@@ -18,16 +19,17 @@ from joblet.core import admission, verdict
 from joblet.core.admission import HostFacts
 from joblet.core.events import EventFeed
 from joblet.core.locks import KeyedLocks
-from joblet.core.ports import Clock, JobFiles, JobHost, JobStore
+from joblet.core.ports import Clock, JobFiles, JobHost, JobStore, SecretStore, WorkFiles
 from joblet.core.scheduler import Scheduler
 from joblet.core.shards import Shards
 from joblet.core.tasks import Tasks
 from joblet.core.verdict import Verdict
+from joblet.core.workdir import Draft, WorkDirs
 from joblet.errors import Exhausted, HostFailure, InvalidSpec, JobletError, NotFound, WrongState
 from joblet.model.events import JobChanged, JobFinished, JobNew, JobRemoved
 from joblet.model.ids import check_job_reference, is_job_id, new_job_id
 from joblet.model.job import Accounting, Job, JobFilter, JobSpec, JobState, Reason
-from joblet.model.run import Ended, LogSummary, RunFact
+from joblet.model.run import Caller, Ended, LogSummary, RunFact, Upload
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,7 @@ _RETRY_S = 1.0
 # Supervisors write within milliseconds; a shutdown does not wait for ever.
 _LAST_ENDS_S = 10.0
 _LOOK_AGAIN_S = 0.02
+NO_SECRETS: Mapping[str, str] = MappingProxyType({})
 _ENDED = frozenset(state for state in JobState if state.terminal)
 
 
@@ -54,6 +57,8 @@ class JobManager:
         store: JobStore,
         files: JobFiles,
         host: JobHost,
+        mover: WorkFiles,
+        secrets: SecretStore,
         clock: Clock,
         events: EventFeed,
     ) -> None:
@@ -62,6 +67,7 @@ class JobManager:
         self._store = store
         self._files = files
         self._host = host
+        self._secrets = secrets
         self._clock = clock
         self._events = events
         self._live: dict[str, Job] = {}
@@ -72,6 +78,7 @@ class JobManager:
         self._deadlines: dict[str, asyncio.TimerHandle] = {}
         self._scheduler = Scheduler(config.jobs.max_running)
         self._shards = Shards(config.jobs.scope_shard_size)
+        self._work = WorkDirs(config.ids, facts, files, mover)
         self._tasks = Tasks()
         self._alarm: asyncio.TimerHandle | None = None
         self._started = False
@@ -80,8 +87,9 @@ class JobManager:
     # Life of the manager.
 
     async def load(self) -> None:
-        """Take over the counter of jobs; before anything else."""
+        """Take over what earlier daemons gave out; before anything else."""
         self._seq = await self._store.last_seq()
+        self._work.load(await self._store.projects())
 
     def start(self) -> None:
         """From now on jobs may begin."""
@@ -123,35 +131,78 @@ class JobManager:
 
     # What clients ask for.
 
-    async def submit(self, spec: JobSpec, *, owner_uid: int) -> Job:
-        """Accept a job; it is durable when this returns.
+    async def upload(self, spec: JobSpec, upload: Upload, caller: Caller) -> Draft:
+        """Fill the work directory of a job to come, which `submit` is to take.
 
-        Raises InvalidSpec, Exhausted, HostFailure.
+        Nothing is left when this raises or is cancelled. Raises InvalidSpec and what else the
+        archive is refused with, Exhausted, HostFailure.
         """
-        spec = admission.settle(spec, self._config, self._facts())
+        spec = self._admitted(spec)
+        return await self._work.fill(spec, upload, caller)
+
+    def _admitted(self, spec: JobSpec) -> JobSpec:
+        settled = admission.settle(spec, self._config, self._facts())
         if len(self._scheduler) >= self._config.jobs.max_waiting:
             raise Exhausted(
                 f"{len(self._scheduler)} jobs are waiting already; try again when some have ended"
             )
+        return settled
+
+    async def submit(
+        self,
+        spec: JobSpec,
+        *,
+        owner_uid: int,
+        draft: Draft | None = None,
+        secrets: Mapping[str, str] = NO_SECRETS,
+    ) -> Job:
+        """Accept a job; it is durable when this returns, its secrets included.
+
+        What was uploaded for it is gone when this raises.
+
+        Raises InvalidSpec, Exhausted, HostFailure.
+        """
+        try:
+            job = self._new_job(self._admitted(spec), owner_uid, draft)
+            await self._insert(job, secrets)
+        except BaseException:
+            if draft is not None:
+                await self._work.discard(draft)
+            raise
+        if draft is not None:
+            self._work.accepted(draft)
+        self._live[job.id] = job
+        self._events.publish(JobNew(job))
+        self.enqueue(job)
+        return job
+
+    def _new_job(self, spec: JobSpec, owner_uid: int, draft: Draft | None) -> Job:
         now = self._clock.now_usec()
         due = max(now, spec.start_at_usec or 0)
         self._seq += 1
-        job = Job(
-            id=new_job_id(),
+        return Job(
+            id=new_job_id() if draft is None else draft.job_id,
             seq=self._seq,
             spec=spec,
             owner_uid=owner_uid,
             state=JobState.SCHEDULED if due > now else JobState.PENDING,
             submitted_usec=now,
             due_usec=due,
+            first_id=None if draft is None else draft.first_id,
+            project=None if draft is None else draft.project,
         )
+
+    async def _insert(self, job: Job, secrets: Mapping[str, str]) -> None:
         failpoints.hit("submit.before-insert")
-        await self._store.insert(job)
+        if secrets:
+            # First these: a row promises them.
+            await self._secrets.keep(job.id, secrets)
+        try:
+            await self._store.insert(job)
+        except BaseException:
+            self._secrets.drop(job.id)
+            raise
         failpoints.hit("submit.after-insert")
-        self._live[job.id] = job
-        self._events.publish(JobNew(job))
-        self.enqueue(job)
-        return job
 
     async def resolve(self, reference: str) -> Job:
         """The job that a whole id or a prefix names. Raises InvalidSpec, NotFound."""
@@ -277,11 +328,38 @@ class JobManager:
         """Places."""
         return self._scheduler.max_running
 
+    async def drop_work(self, job_id: str) -> None:
+        """Remove what an ended job left in its work directory. Idempotent. Raises HostFailure."""
+        async with self._locks.held(job_id):
+            job = await self._store.get(job_id)
+            if job is None or not job.state.terminal or job.project is None:
+                return
+            await asyncio.to_thread(self._work.remove, job_id)
+            await self._store.save(replace(job, project=None), durable=False)
+            self._work.removed(job_id)
+
+    async def fetch(self, job_id: str, path: str) -> int:
+        """A path of a job's work directory as a tar stream; the caller closes the descriptor.
+
+        Raises NotFound, WrongState when nothing is kept, HostFailure.
+        """
+        job = await self._get(job_id)
+        if job.project is None:
+            hint = "it left no files, or they were removed after their time"
+            raise WrongState(job.id, job.state, "copy files of", hint)
+        return await self._work.fetch(job, path)
+
+    @property
+    def drafts(self) -> frozenset[str]:
+        """Jobs to come that have files already and no row yet."""
+        return self._work.drafts
+
     # From the queue to the program.
 
     def enqueue(self, job: Job) -> None:
         """Let a PENDING or SCHEDULED job wait for its turn."""
         self._live[job.id] = job
+        self._work.adopt(job)
         self._scheduler.add(job.id, job.seq, job.due_usec, self._clock.now_usec())
         self._kick()
 
@@ -319,18 +397,24 @@ class JobManager:
                 return
             if job.state is JobState.SCHEDULED:
                 job = job.moved(JobState.PENDING)
-            shard = self._shards.take(job_id)
-            job = job.moved(JobState.INITIALIZING, shard=shard, boot_id=self._host.boot_id())
+            job = job.moved(
+                JobState.INITIALIZING,
+                shard=self._shards.take(job_id),
+                boot_id=self._host.boot_id(),
+            )
+            job = self._work.assign(job)
             self._live[job_id] = job
             self._events.publish(JobChanged(job))
             try:
                 self._files.create(job_id)
+                self._work.create(job)
+                secrets = await self._secrets_of(job)
                 files = self._files.open_for_writing(job_id)
                 # Before the gate opens the disk knows that the job may have run: after a power
                 # cut it is lost, not run a second time.
                 durable = asyncio.ensure_future(self._store.save(job, durable=True))
                 try:
-                    launched = await self._host.launch(job, files, durable)
+                    launched = await self._host.launch(job, files, durable, secrets)
                 finally:
                     await asyncio.wait([durable])
                     # If the launch did not get as far as waiting for it, its error is not news.
@@ -354,6 +438,14 @@ class JobManager:
             # It ended before it could tell us; the exit record has the reason.
             await self.settle_now(job_id)
 
+    async def _secrets_of(self, job: Job) -> Mapping[str, str]:
+        if not job.spec.secret_names:
+            return NO_SECRETS
+        secrets = await self._secrets.get(job.id)
+        if secrets is None:
+            raise HostFailure("secrets", 0, "they did not outlive the reboot of the host")
+        return secrets
+
     async def _launch_again(self, job: Job, why: str) -> None:
         count = self._launches[job.id] = self._launches.get(job.id, 0) + 1
         if count >= _LAUNCHES_MAX:
@@ -367,7 +459,7 @@ class JobManager:
     async def requeue(self, job: Job) -> None:
         """A job that was being started and has not run waits again, in its old place."""
         self._release(job.id)
-        job = job.moved(JobState.PENDING, shard=None, boot_id="")
+        job = self._work.unassign(job.moved(JobState.PENDING, shard=None, boot_id=""))
         await self._change(job)
         self.enqueue(job)
 
@@ -410,6 +502,7 @@ class JobManager:
             job = replace(job, shard=self._shards.take(job.id))
         else:
             self._shards.adopt(job.id, job.shard)
+        self._work.adopt(job)
         self._live[job.id] = job
         if fact.ended is not None and not fact.ended.gate_closed:
             # Its supervisor may have been killed between the record and the seal.
@@ -457,6 +550,7 @@ class JobManager:
             accounting=job.accounting if ended is None else _accounting(ended),
             log_bytes=log_bytes,
             log_dropped_bytes=log_dropped,
+            project=self._kept_project(job),
         )
         failpoints.hit("finish.before-save")
         try:
@@ -475,6 +569,9 @@ class JobManager:
         if timer is not None:
             timer.cancel()
         self._release(job.id)
+        self._work.ended(done)
+        if job.spec.secret_names:
+            self._secrets.drop(job.id)
         if ended is None or ended.gate_closed or ended.status_lost:
             # No supervisor may have done it.
             self._files.seal(job.id)
@@ -487,6 +584,14 @@ class JobManager:
             suspicious = ended is None or ended.term_seen_usec is not None or bool(ended.oom_kills)
             self._tasks.start(self._clear(done, suspicious=suspicious), f"{job.id}: clear")
         self._kick()
+
+    def _kept_project(self, job: Job) -> int | None:
+        """Nothing in its work directory: nothing to keep, and the next job may have its number."""
+        try:
+            return self._work.project_at_end(job)
+        except HostFailure as err:
+            log.warning("%s: %s", job.id, err)
+            return job.project
 
     def _retry(self, job: Job, end: Verdict, ended: Ended | None) -> None:
         async def again() -> None:
@@ -549,6 +654,7 @@ class JobManager:
         for job in jobs:
             # Deep trees of hostile files: not on the event loop.
             await asyncio.to_thread(self._files.remove, job.id)
+            self._work.removed(job.id)
             self._events.publish(JobRemoved(job))
 
     # Small things.

@@ -5,11 +5,11 @@ tests/fakes implements the same Protocols, so a fake that drifts fails mypy.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol
 
 from joblet.model.job import Job, JobFilter
-from joblet.model.run import Ended, Launched, LogSummary, RunFact, ScopeFact
+from joblet.model.run import Caller, Ended, Launched, LogSummary, RunFact, ScopeFact, Upload
 
 
 class JobStore(Protocol):
@@ -39,6 +39,12 @@ class JobStore(Protocol):
     async def unfinished(self) -> list[Job]:
         """All jobs not in a terminal state, oldest first."""
 
+    async def projects(self) -> dict[str, int]:
+        """The project id of every kept work directory, by job."""
+
+    async def kept(self, *, finished_before_usec: int, limit: int) -> list[str]:
+        """Up to `limit` ended jobs whose work directory is kept, the first to end first."""
+
     async def last_seq(self) -> int:
         """The highest seq ever given out, also to a job that was deleted since; 0 for none."""
 
@@ -47,7 +53,10 @@ class JobFiles(Protocol):
     """A job's log and work directory on disk."""
 
     def create(self, job_id: str) -> None:
-        """Make the log, its index and the work directory, empty. Idempotent."""
+        """Make the log and its index, empty. Idempotent."""
+
+    def create_work(self, job_id: str, owner_id: int) -> None:
+        """Make the work directory, empty, and give it to a host id. Idempotent."""
 
     def open_for_writing(self, job_id: str) -> tuple[int, int, int]:
         """Descriptors of log, index and work directory for the supervisor; caller closes."""
@@ -73,6 +82,15 @@ class JobFiles(Protocol):
     def remove(self, job_id: str) -> None:
         """Remove log and work directory. Idempotent."""
 
+    def remove_work(self, job_id: str) -> None:
+        """Remove the work directory, whatever is in it. Idempotent."""
+
+    def remove_empty_work(self, job_id: str) -> bool:
+        """Remove the work directory if nothing is in it; True when it is not there any more."""
+
+    def work_space(self) -> tuple[int, int]:
+        """Bytes of the file system of the work directories: in all, and free."""
+
     def list_ids(self) -> set[str]:
         """Ids that have files."""
 
@@ -81,7 +99,11 @@ class JobHost(Protocol):
     """Processes and scopes of jobs on this host."""
 
     async def launch(
-        self, job: Job, files: tuple[int, int, int], cleared: Awaitable[None]
+        self,
+        job: Job,
+        files: tuple[int, int, int],
+        cleared: Awaitable[None],
+        secrets: Mapping[str, str],
     ) -> Launched | None:
         """Start a job and wait until its program runs; closes the descriptors in any case.
 
@@ -129,6 +151,44 @@ class JobHost(Protocol):
 
     def boot_id(self) -> str:
         """The id of this boot."""
+
+
+class WorkFiles(Protocol):
+    """Moves files into and out of work directories, never as root."""
+
+    async def fill(
+        self,
+        job_id: str,
+        upload: Upload,
+        caller: Caller,
+        *,
+        owner_id: int,
+        quota: tuple[int, int] | None,
+    ) -> None:
+        """Put an upload into a work directory, as the host id that owns it.
+
+        quota: project id and bytes (0: no limit), set before the first byte. Raises what the
+        archive is refused with, naming the entry, and HostFailure; what was written stays then.
+        """
+
+    async def pack(self, job_id: str, path: str) -> int:
+        """A path of a work directory as a tar stream; the caller closes. Raises NotFound."""
+
+
+class SecretStore(Protocol):
+    """Values of secret variables, from the submission of a job until its end."""
+
+    async def keep(self, job_id: str, secrets: Mapping[str, str]) -> None:
+        """Keep them as durably as this host can. Raises HostFailure."""
+
+    async def get(self, job_id: str) -> Mapping[str, str] | None:
+        """What was kept, or None if it is lost. Raises HostFailure."""
+
+    def drop(self, job_id: str) -> None:
+        """Forget them. Idempotent."""
+
+    def list_ids(self) -> set[str]:
+        """Jobs that have some."""
 
 
 class Clock(Protocol):

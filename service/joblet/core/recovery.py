@@ -14,7 +14,7 @@ from itertools import islice
 
 from joblet import failpoints
 from joblet.core.jobs import JobManager
-from joblet.core.ports import JobFiles, JobHost, JobStore
+from joblet.core.ports import JobFiles, JobHost, JobStore, SecretStore
 from joblet.errors import JobletError
 from joblet.model.job import Job, JobState
 from joblet.model.run import RunFact
@@ -35,12 +35,19 @@ class Recovery:
     """One reconciliation, and the sweep of files behind it."""
 
     def __init__(
-        self, *, manager: JobManager, store: JobStore, files: JobFiles, host: JobHost
+        self,
+        *,
+        manager: JobManager,
+        store: JobStore,
+        files: JobFiles,
+        host: JobHost,
+        secrets: SecretStore,
     ) -> None:
         self._manager = manager
         self._store = store
         self._files = files
         self._host = host
+        self._secrets = secrets
 
     async def run(self) -> None:
         """Settle every difference. Afterwards the manager knows all jobs that have not ended."""
@@ -128,8 +135,12 @@ class Recovery:
             log.error("%s: cannot be swept: %s", job_id, err)
 
     async def sweep_files(self) -> None:
-        """Remove logs and work directories that no row knows; slow, for the background."""
-        ids = iter(await asyncio.to_thread(self._files.list_ids))
+        """Remove logs, work directories and secrets without a job; slow, for the background."""
+        for job_id in self._secrets.list_ids() - {job.id for job in self._manager.live()}:
+            self._secrets.drop(job_id)
+        found = await asyncio.to_thread(self._files.list_ids)
+        # Asked for after the listing and before the rows: what is neither was left behind.
+        ids = iter(found - self._manager.drafts)
         while batch := list(islice(ids, _BATCH)):
             for job_id in set(batch) - await self._store.existing(batch):
                 log.info("%s: removing files without a row", job_id)

@@ -18,15 +18,18 @@ from joblet.config import Config
 from joblet.core.admission import HostFacts
 from joblet.core.events import EventFeed
 from joblet.core.jobs import JobManager
+from joblet.core.keeper import WorkKeeper
 from joblet.core.recovery import Recovery
 from joblet.core.tasks import Tasks
 from joblet.daemon.lifecycle import LifecycleLog
 from joblet.errors import Unreachable
 from joblet.host import disks, machine, notify, pokes
+from joblet.host.files import WorkFiles
 from joblet.host.jobplan import PlanMaker
 from joblet.host.launcher import Launcher
 from joblet.host.pokes import PokeReceiver
 from joblet.host.runs import RunDirectory
+from joblet.host.secrets import Secrets
 from joblet.host.spawner import Spawner
 from joblet.host.systemd import Systemd
 from joblet.paths import Paths
@@ -64,9 +67,9 @@ async def run(config: Config, paths: Paths, version: str) -> None:
         database = await Database.open(paths.database)
         stack.push_async_callback(database.close)
         store = SqlJobStore(database)
-        identity = machine.job_identity(config.jobs.user)
-        files = DiskJobFiles(paths, work_uid=identity.uid, work_gid=identity.gid)
+        files = DiskJobFiles(paths)
 
+        work_quota = disks.has_project_quota(paths.work)
         systemd = Systemd(connection)
         await stack.enter_async_context(systemd.listening())
         spawner = Spawner(paths.init_socket, paths.poke_socket, config.logs.max_bytes)
@@ -76,10 +79,12 @@ async def run(config: Config, paths: Paths, version: str) -> None:
             systemd=systemd,
             spawner=spawner,
             runs=RunDirectory(paths.run_jobs),
-            plans=PlanMaker(machine.layout(), identity, paths.work),
+            plans=PlanMaker(machine.layout(), paths.work, work_quota=work_quota),
             io_devices=disks.distinct(under_work, disks.under("/usr")),
         )
+        secrets = Secrets(systemd, paths)
         feed = EventFeed()
+        clock = WallClock()
 
         def facts() -> HostFacts:
             # Asked for each job: a CPU may have gone offline since the last one.
@@ -91,6 +96,7 @@ async def run(config: Config, paths: Paths, version: str) -> None:
                 io_device=under_work.path,
                 io_missing=under_work.missing,
                 weighs_io=disks.weighs_io(under_work),
+                work_quota=work_quota,
                 accept_unenforced=config.limits.unenforced == "accept",
             )
 
@@ -102,7 +108,9 @@ async def run(config: Config, paths: Paths, version: str) -> None:
             store=store,
             files=files,
             host=launcher,
-            clock=WallClock(),
+            mover=WorkFiles(systemd, paths.work),
+            secrets=secrets,
+            clock=clock,
             events=feed,
         )
         await jobs.load()
@@ -110,7 +118,7 @@ async def run(config: Config, paths: Paths, version: str) -> None:
         stack.push_async_callback(tasks.cancel)
         stack.push_async_callback(jobs.close)
 
-        recovery = Recovery(manager=jobs, store=store, files=files, host=launcher)
+        recovery = Recovery(manager=jobs, store=store, files=files, host=launcher, secrets=secrets)
         await recovery.run()
         receiver = PokeReceiver(_poke_socket(paths), jobs.exited)
         receiver.start()
@@ -129,6 +137,8 @@ async def run(config: Config, paths: Paths, version: str) -> None:
         # A scope is ordered after this unit: started before READY=1 it would wait for ever.
         jobs.start()
         tasks.start(recovery.sweep_files(), "sweep of files without a row")
+        keeper = WorkKeeper(config.work, jobs, store, files, clock)
+        tasks.start(keeper.run(), "removal of old work directories")
         tasks.start(_feed_watchdog(jobs), "watchdog")
         await _until(stop, connection)
 

@@ -1,4 +1,6 @@
-"""Which block device is under a path, and what it can do for limits (sysfs(5), proc(5)).
+"""Which block device and file system is under a path, and what it can do for limits.
+
+Read from sysfs(5) and proc(5).
 
 A device is named as /dev/block/MAJOR:MINOR: systemd takes the number from such a path without
 looking at it, and goes on by itself from a partition to its disk and through a mapping with a
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from joblet.host.machine import CGROUP_ROOT
 
@@ -37,7 +40,7 @@ def under(path: str, *, mounts: str = MOUNTS, sys: str = SYS) -> Disk:
     device = os.stat(path).st_dev
     if os.major(device):
         return Disk(f"{os.major(device)}:{os.minor(device)}")
-    kind, source = _mount_of(os.path.realpath(path), mounts)
+    kind, source, _ = _mount_of(os.path.realpath(path), mounts)
     if kind == "btrfs":
         return _under_btrfs(source, sys)
     return Disk(None, f"{path} is on {kind}, which has none")
@@ -68,6 +71,12 @@ def weighs_io(disk: Disk, *, cgroups: str = CGROUP_ROOT, sys: str = SYS) -> bool
     )
 
 
+def has_project_quota(path: str, *, mounts: str = MOUNTS) -> bool:
+    """Whether the file system of a path enforces project quotas (ext4 prjquota, xfs pquota)."""
+    options = _mount_of(os.path.realpath(path), mounts).options
+    return bool({"prjquota", "pquota"} & set(options.split(",")))
+
+
 def _under_btrfs(source: str, sys: str) -> Disk:
     name = _kernel_name(source, sys)
     number = _text(f"{sys}/class/block/{name}/dev").strip()
@@ -93,18 +102,24 @@ def _kernel_name(source: str, sys: str) -> str:
     return name
 
 
-def _mount_of(path: str, mounts: str) -> tuple[str, str]:
-    """File system type and source of what is mounted at, or nearest above, a path."""
-    best, found = -1, ("an unknown file system", "")
+class _Mount(NamedTuple):
+    kind: str
+    source: str
+    options: str  # of the file system, not of the mount
+
+
+def _mount_of(path: str, mounts: str) -> _Mount:
+    """What is mounted at, or nearest above, a path (proc_pid_mountinfo(5))."""
+    best, found = -1, _Mount("an unknown file system", "", "")
     with open(mounts, encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
             front, _, back = line.partition(" - ")
             point = _unescaped(front.split()[4])
-            kind, source = back.split()[:2]
+            kind, source, options = back.split()[:3]
             prefix = point.rstrip("/") + "/"
             # of several at one place the last is on top
             if (path + "/").startswith(prefix) and len(prefix) >= best:
-                best, found = len(prefix), (kind, _unescaped(source))
+                best, found = len(prefix), _Mount(kind, _unescaped(source), options)
     return found
 
 

@@ -7,13 +7,14 @@ on a cgroup; everything else is a step of the plan.
 from __future__ import annotations
 
 import resource
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from joblet.host.machine import JobIdentity, Layout
+from joblet.host.machine import Layout
 from joblet.init import plan
 from joblet.init.plan import Step, step
-from joblet.model.ids import shard_slice
+from joblet.model.ids import RANGE_SIZE, shard_slice
 from joblet.model.job import Job
 from joblet.model.limits import cpu_mask
 
@@ -25,8 +26,11 @@ UNLIMITED = (1 << 64) - 1
 # Of a new scope these say nothing; TasksMax alone has another default than none.
 _NO_LIMIT: tuple[object, ...] = (UNLIMITED, b"", [])
 
-_TMP_SIZE = "256m"
-_SHM_SIZE = "64m"
+# A temporary file system needs inodes too, each a kilobyte of memory: one for so many bytes.
+_BYTES_PER_TMP_INODE = 4096
+# On disk an inode is cheaper, but all jobs share them: as many as mkfs.ext4 makes for such a size.
+_BYTES_PER_WORK_INODE = 16_384
+_INODES_MIN = 1024
 _RO = plan.RDONLY | plan.NOSUID | plan.NODEV
 _RW = plan.NOSUID | plan.NODEV
 _NAMESPACES = plan.CLONE_NEWNS | plan.CLONE_NEWNET | plan.CLONE_NEWIPC | plan.CLONE_NEWUTS
@@ -71,6 +75,7 @@ _RLIMITS = (
     (resource.RLIMIT_RTPRIO, 0, 0),
 )
 _UMASK = 0o022
+_NOBODY = 65_534
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +151,19 @@ def limit_properties(job: Job, *, io_devices: Sequence[str]) -> list[ScopeProper
     ]
 
 
-def environment(job: Job) -> dict[str, str]:
+def environment(job: Job, secrets: Mapping[str, str]) -> dict[str, str]:
     """What the job gets; the user's variables win, but for our own."""
+    name = _user_name(job.spec.uid)
     return {
         "HOME": WORK,
         "LANG": "C.UTF-8",
-        "LOGNAME": "job",
+        "LOGNAME": name,
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "PWD": WORK,
         "SHELL": "/bin/sh",
-        "USER": "job",
+        "USER": name,
         **job.spec.environment,
+        **secrets,
         "JOBLET_JOB_ID": job.id,
     }
 
@@ -164,13 +171,12 @@ def environment(job: Job) -> dict[str, str]:
 class PlanMaker:
     """Makes the steps from the fork to the user's program; what all jobs share is made once."""
 
-    def __init__(self, layout: Layout, who: JobIdentity, work_parent: str) -> None:
+    def __init__(self, layout: Layout, work_parent: str, *, work_quota: bool) -> None:
         self._work_parent = work_parent
-        self._root = [*_root_steps(layout), *_etc_steps(layout, who)]
-        self._devices = [
-            step("tmpfs", "tmp", _RW, f"size={_TMP_SIZE},nr_inodes=65536,mode=1777"),
-            *_dev_steps(),
-            *_proc_steps(),
+        self._work_quota = work_quota
+        self._root = [*_root_steps(layout), *_etc_steps(layout)]
+        self._devices = [*_dev_steps(), *_proc_steps()]
+        self._rest = [
             step("sealed", "dev"),
             step("sealed", "."),
             step("pivot"),
@@ -179,13 +185,12 @@ class PlanMaker:
             step("cgroup-namespace"),
             *[step("rlimit", *limit) for limit in _RLIMITS],
             step("reset", _UMASK),
-            step("identity", who.uid, who.gid),
-            step("chdir", WORK),
         ]
 
-    def steps(self, job: Job) -> list[Step]:
-        """The plan of one job."""
-        name = _hostname(job)
+    def steps(self, job: Job, secrets: Mapping[str, str]) -> list[Step]:
+        """The plan of one job, the values of its secret variables included."""
+        spec, name = job.spec, _hostname(job)
+        assert job.first_id is not None  # noqa: S101
         hosts = f"127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.1.1 {name}\n"
         return [
             step("namespaces", _NAMESPACES),
@@ -194,11 +199,22 @@ class PlanMaker:
             *self._root,
             step("file", "etc/hosts", 0o644, hosts),
             step("file", "etc/hostname", 0o644, name + "\n"),
+            *_account_steps(spec.uid),
+            *(_quota_steps(job) if self._work_quota else []),
             step("work", f"{self._work_parent}/{job.id}", "work", _RW),
+            step("tmpfs", "tmp", _RW, _tmpfs_options(spec.max_tmp or 0)),
             *self._devices,
-            step("environment", *[f"{k}={v}" for k, v in sorted(environment(job).items())]),
-            *([step("init")] if job.spec.init else []),
-            step("exec", job.spec.command, job.spec.command, *job.spec.args),
+            step("tmpfs", "dev/shm", _RW, _tmpfs_options(spec.max_shm or 0)),
+            *self._rest,
+            # Last, so that everything above belongs to the host's user namespace.
+            step("user-namespace", job.first_id, RANGE_SIZE),
+            step("identity", spec.uid, spec.uid),
+            step("chdir", WORK),
+            step(
+                "environment", *[f"{k}={v}" for k, v in sorted(environment(job, secrets).items())]
+            ),
+            *([step("init")] if spec.init else []),
+            step("exec", spec.command, spec.command, *spec.args),
         ]
 
 
@@ -223,17 +239,47 @@ def _root_steps(layout: Layout) -> list[Step]:
     ]
 
 
-def _etc_steps(layout: Layout, who: JobIdentity) -> list[Step]:
-    passwd = (
-        "root:x:0:0:root:/root:/usr/sbin/nologin\n"
-        f"job:x:{who.uid}:{who.gid}:job:{WORK}:/bin/sh\n"
-        "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+def _user_name(uid: int) -> str:
+    return {0: "root", _NOBODY: "nobody"}.get(uid, "job")
+
+
+@cache
+def _account_steps(uid: int) -> tuple[Step, ...]:
+    passwd = {
+        0: "root:x:0:0:root:/root:/usr/sbin/nologin",
+        _NOBODY: f"nobody:x:{_NOBODY}:{_NOBODY}:nobody:/nonexistent:/usr/sbin/nologin",
+    }
+    group = {0: "root:x:0:", _NOBODY: f"nogroup:x:{_NOBODY}:"}
+    name = _user_name(uid)
+    passwd[uid] = f"{name}:x:{uid}:{uid}:{name}:{WORK}:/bin/sh"
+    group.setdefault(uid, f"{name}:x:{uid}:")
+    return (
+        step("file", "etc/passwd", 0o644, "\n".join(passwd.values()) + "\n"),
+        step("file", "etc/group", 0o644, "\n".join(group.values()) + "\n"),
     )
-    group = f"root:x:0:\njob:x:{who.gid}:\nnogroup:x:65534:\n"
+
+
+def _quota_steps(job: Job) -> list[Step]:
+    assert job.project is not None  # noqa: S101
+    return [step("quota", job.project, *work_quota(job.spec.max_work or 0))]
+
+
+def work_quota(size: int) -> tuple[int, int]:
+    """A work directory's limits for so many bytes: KiB, inodes; 0 is no limit."""
+    if not size:
+        return 0, 0
+    return -(-size // 1024), max(_INODES_MIN, size // _BYTES_PER_WORK_INODE)
+
+
+def _tmpfs_options(size: int) -> str:
+    # 0 is no limit to tmpfs as well
+    inodes = max(_INODES_MIN, size // _BYTES_PER_TMP_INODE) if size else 0
+    return f"size={size},nr_inodes={inodes},mode=1777"
+
+
+def _etc_steps(layout: Layout) -> list[Step]:
     parents = sorted({name.split("/")[0] for name in layout.etc if "/" in name})
     return [
-        step("file", "etc/passwd", 0o644, passwd),
-        step("file", "etc/group", 0o644, group),
         step("file", "etc/resolv.conf", 0o644, ""),
         step("file", "etc/nsswitch.conf", 0o644, "passwd: files\ngroup: files\nhosts: files dns\n"),
         *[step("directory", f"etc/{name}", 0o755) for name in parents],
@@ -249,7 +295,6 @@ def _dev_steps() -> list[Step]:
         *[step("device", f"dev/{name}", major, minor) for name, major, minor in _DEVICES],
         *[step("symlink", target, f"dev/{name}") for target, name in _DEV_LINKS],
         step("devpts", "dev/pts", "newinstance,ptmxmode=0666,mode=0620"),
-        step("tmpfs", "dev/shm", _RW, f"size={_SHM_SIZE},nr_inodes=65536,mode=1777"),
     ]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 
 from joblet import failpoints
 from joblet.errors import HostFailure
@@ -47,13 +47,17 @@ class Launcher:
         return self._boot_id
 
     async def launch(
-        self, job: Job, files: tuple[int, int, int], cleared: Awaitable[None]
+        self,
+        job: Job,
+        files: tuple[int, int, int],
+        cleared: Awaitable[None],
+        secrets: Mapping[str, str],
     ) -> Launched | None:
         """Start a job and wait until its program runs; see JobHost."""
         run_dir = self._runs.create(job.id)
         try:
             failpoints.hit("launch.before-spawn")
-            plan = jobplan.encode(self._plans.steps(job))
+            plan = jobplan.encode(self._plans.steps(job, secrets))
             birth = await self._spawner.spawn(job.id, plan, files, run_dir)
         finally:
             os.close(run_dir)

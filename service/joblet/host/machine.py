@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pwd
 from dataclasses import dataclass
 
-from joblet.errors import HostFailure
 from joblet.model.limits import parse_cpus
 
 CGROUP_ROOT = "/sys/fs/cgroup"
@@ -46,14 +44,6 @@ class Layout:
     localtime: str | None = None  # where /etc/localtime points to, if that is below /usr
 
 
-@dataclass(frozen=True, slots=True)
-class JobIdentity:
-    """The ids that the user's program runs with on the host."""
-
-    uid: int
-    gid: int
-
-
 def boot_id() -> str:
     """The id of this boot (random(4), /proc/sys/kernel/random/boot_id)."""
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
@@ -81,19 +71,6 @@ def _localtime(root: str) -> str | None:
         return None
     resolved = os.path.normpath(os.path.join("/etc", target))
     return resolved if resolved.startswith("/usr/") else None
-
-
-def job_identity(user: str) -> JobIdentity:
-    """The ids of the account that jobs run as. Raises HostFailure if none, or if it is root."""
-    try:
-        entry = pwd.getpwnam(user)
-    except KeyError as err:
-        raise HostFailure(
-            "job identity", 2, f"no user '{user}'; run systemd-sysusers or set jobs.user"
-        ) from err
-    if entry.pw_uid == 0 or entry.pw_gid == 0:
-        raise HostFailure("job identity", 1, f"jobs.user '{user}' must not be root")
-    return JobIdentity(entry.pw_uid, entry.pw_gid)
 
 
 def usable_cpus(cgroups: str = CGROUP_ROOT) -> frozenset[int]:

@@ -1,4 +1,6 @@
-"""Transient scopes of the manager: start, stop, list. The only caller of org.freedesktop.systemd1.
+"""Transient units of the manager: scopes of jobs, and services for work that the daemon may not do.
+
+The only caller of org.freedesktop.systemd1.
 
 One match rule serves all jobs: JobRemoved, the end of a queue entry of systemd. There is no
 Subscribe(): the manager tells those who caused an entry anyway, and eleven signals per scope are
@@ -9,8 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from joblet.bus.connection import Connection, MatchRule, Signal, Typed
@@ -37,6 +41,15 @@ _CALL_DEADLINE_S = 30.0
 _START_DEADLINE_S = 60.0
 # Beyond the job's own grace: what the manager needs to notice that a scope is empty.
 _STOP_MARGIN_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFailure:
+    """How a transient service did not do its work."""
+
+    result: str  # of systemd: exit-code, timeout, signal …
+    exit_status: int
+    status_text: str  # what it said last through sd_notify(3)
 
 
 class Systemd:
@@ -102,6 +115,51 @@ class Systemd:
             [unit, "fail", properties, []],
             deadline_s=_CALL_DEADLINE_S,
         )
+
+    async def run_service(
+        self, unit: str, properties: Mapping[str, Typed], *, deadline_s: float
+    ) -> ServiceFailure | None:
+        """Start a transient service and wait for the end of its start; None: it went well.
+
+        With Type=oneshot that is when its work is done, with Type=notify when it says so. Stopped
+        when this call is cancelled, at the deadline too. Raises HostFailure when the manager
+        refuses it or the time is up.
+        """
+        wanted = [
+            *properties.items(),
+            # Failed or not it goes away by itself, but not before we have looked at it.
+            ("CollectMode", Typed("s", "inactive-or-failed")),
+            ("AddRef", Typed("b", True)),
+        ]
+        with self._removal_of(unit) as removed:
+            try:
+                await self._start(unit, wanted)
+                try:
+                    async with asyncio.timeout(deadline_s):
+                        result = await removed
+                    return None if result == "done" else await self._failure(unit)
+                except BaseException:
+                    await self.request_stop(unit)
+                    raise
+                finally:
+                    await self._call("UnrefUnit", "s", [unit])
+            except JobletError as err:
+                raise HostFailure("service", 0, str(err)) from err
+            except TimeoutError as err:
+                raise HostFailure("service", errno.ETIMEDOUT, unit) from err
+
+    async def _failure(self, unit: str) -> ServiceFailure:
+        [path] = await self._call("GetUnit", "s", [unit])
+        [known], _ = await self._connection.call(
+            _NAME,
+            path,
+            "org.freedesktop.DBus.Properties",
+            "GetAll",
+            "s",
+            ["org.freedesktop.systemd1.Service"],
+            deadline_s=_CALL_DEADLINE_S,
+        )
+        return ServiceFailure(known["Result"], known["ExecMainStatus"], known["StatusText"])
 
     async def request_stop(self, unit: str) -> bool:
         """Ask the manager to stop a unit, without waiting; False if there is no such unit.

@@ -1,4 +1,4 @@
-"""Steps that make the first process a nobody with default settings."""
+"""Steps that make the first process a nobody of its own id range, with default settings."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import os
 import resource
 
+from joblet.init import report
 from joblet.init import syscalls as sys
 from joblet.init.state import Setup
 
@@ -56,6 +57,19 @@ def reset(setup: Setup, umask: int) -> None:
     sys.all_cpus()
     sys.ioprio_reset()
     sys.personality(0)
+
+
+def user_namespace(setup: Setup, first: int, count: int) -> None:
+    """A user namespace over the job's own range of host ids, entered last of all namespaces.
+
+    So the others, and every mount, belong to the host's: what the job is inside has no capability
+    over them. Only a process outside may write the maps (user_namespaces(7)): the supervisor does.
+    """
+    sys.unshare(sys.CLONE_NEWUSER)
+    os.write(setup.report_fd, report.wants_ids(first, count))
+    refused = report.answered(os.read(setup.report_fd, 16))
+    if refused:
+        raise OSError(refused, os.strerror(refused), "/proc/self/uid_map")
 
 
 def identity(_setup: Setup, uid: int, gid: int) -> None:

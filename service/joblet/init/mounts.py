@@ -86,6 +86,12 @@ def bind(setup: Setup, source: bytes, path: bytes, attributes: int) -> None:
     os.close(tree)
 
 
+def quota(setup: Setup, project: int, kib: int, inodes: int) -> None:
+    """Bound what the work directory may hold."""
+    sys.set_project(setup.work_fd, project)
+    sys.set_project_quota(setup.work_fd, project, kib, inodes)
+
+
 def work(setup: Setup, source: bytes, path: bytes, attributes: int) -> None:
     """The job's work directory, which must be the one that jobletd opened and sent along.
 

@@ -31,6 +31,7 @@ STEPS: dict[bytes, str] = {
     b"symlink": "bb",  # target, path
     b"file": "bwb",  # path, mode, content
     b"bind": "bbw",  # source on the host, path, mount flags
+    b"quota": "www",  # project id of the work directory, its limits: KiB, inodes
     b"work": "bbw",  # source on the host, path, mount flags
     b"tmpfs": "bwb",  # path, mount flags, options
     b"proc": "b",  # path
@@ -44,6 +45,7 @@ STEPS: dict[bytes, str] = {
     b"cgroup-namespace": "",
     b"rlimit": "www",  # resource, soft, hard
     b"reset": "w",  # umask; everything else that a process inherits goes to its default
+    b"user-namespace": "ww",  # first id on the host, how many; inside they begin at 0
     b"identity": "ww",  # uid, gid
     b"chdir": "b",
     b"environment": "*",  # NAME=value

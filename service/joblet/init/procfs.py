@@ -23,6 +23,15 @@ def read_bytes(path: str, dir_fd: int | None = None) -> bytes:
         os.close(fd)
 
 
+def write_text(path: str, text: str) -> None:
+    """A file that takes its whole content in one write. Raises OSError."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
 def start_ticks(pid: int) -> int:
     """When a process started, in clock ticks since boot (field 22, proc_pid_stat(5)).
 

@@ -1,11 +1,14 @@
-"""How a first process tells its supervisor how far it got.
+"""How a first process tells its supervisor how far it got, and asks it for the map of its ids.
 
-One message each over a SOCK_SEQPACKET pair that is close-on-exec. EXECUTING and then end of file
+One message each over a SOCK_SEQPACKET pair that is close-on-exec. WANTS_IDS alone has an answer:
+the errno of writing the maps, 0 for success. EXECUTING and then end of file
 means: the user's program runs. EXECUTING and then FAILED means that execve(2) refused. End of file
 without either means that the process died during set-up.
 """
 
 from __future__ import annotations
+
+from errno import EPIPE
 
 from joblet.records.framing import Fields, pack, unpack
 
@@ -13,7 +16,8 @@ MAGIC = b"JLRP"
 VERSION = 1
 SIZE_MAX = 8192
 
-EXECUTING, GATE_CLOSED, FAILED = 1, 2, 3
+EXECUTING, GATE_CLOSED, FAILED, WANTS_IDS = 1, 2, 3, 4
+_ANSWER_SIZE = 4
 
 
 def executing(time_ns: int) -> bytes:
@@ -24,6 +28,21 @@ def executing(time_ns: int) -> bytes:
 def gate_closed() -> bytes:
     """The gate closed without the go; nothing of the user's ran."""
     return pack(MAGIC, VERSION, [GATE_CLOSED])
+
+
+def wants_ids(first: int, count: int) -> bytes:
+    """In a user namespace of its own, without maps yet: inside 0 is to be `first` on the host."""
+    return pack(MAGIC, VERSION, [WANTS_IDS, 0, b"", 0, b"", b"", first, count])
+
+
+def answer(errno: int) -> bytes:
+    """The supervisor's answer to WANTS_IDS."""
+    return errno.to_bytes(_ANSWER_SIZE, "little")
+
+
+def answered(data: bytes) -> int:
+    """The errno in an answer; the end of file counts as a supervisor that is gone."""
+    return int.from_bytes(data, "little") if len(data) == _ANSWER_SIZE else EPIPE
 
 
 def failed(step: bytes, error: BaseException) -> bytes:
@@ -50,7 +69,7 @@ def failed(step: bytes, error: BaseException) -> bytes:
 class Report:
     """A received message."""
 
-    __slots__ = ("detail", "errno", "kind", "path", "step", "time_ns")
+    __slots__ = ("count", "detail", "errno", "first", "kind", "path", "step", "time_ns")
 
     def __init__(self, data: bytes) -> None:
         _version, items = unpack(data, MAGIC, (1,))
@@ -61,3 +80,5 @@ class Report:
         self.errno = fields.word()
         self.path = fields.blob()
         self.detail = fields.blob()
+        self.first = fields.word()
+        self.count = fields.word()

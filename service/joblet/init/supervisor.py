@@ -7,6 +7,7 @@ forks a replacement, which gets the same descriptors and finishes the work.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -231,7 +232,11 @@ class Supervisor:
         self._write_run_record()
 
     def _hear_first(self) -> None:
-        data = os.read(self._report_fd, report.SIZE_MAX)
+        try:
+            data = os.read(self._report_fd, report.SIZE_MAX)
+        except ConnectionResetError:
+            # it was killed before it had read our answer
+            data = b""
         if not data:
             self._poll.unregister(self._report_fd)
             os.close(self._report_fd)
@@ -243,9 +248,27 @@ class Supervisor:
             self._executing_ns = message.time_ns
         elif message.kind == report.GATE_CLOSED:
             self._record.gate_closed = True
+        elif message.kind == report.WANTS_IDS:
+            self._map_ids(message.first, message.count)
         else:
             self._executing_ns = None
             self._fail(message.step, message.errno, message.path, message.detail)
+
+    def _map_ids(self, first: int, count: int) -> None:
+        """Write the maps of the first process's user namespace, which it cannot do itself."""
+        refused = 0
+        try:
+            if first <= 0:
+                raise PermissionError(errno.EPERM, "a job has no id of the host")
+            for name in ("uid_map", "gid_map"):
+                procfs.write_text(f"/proc/{self._run.first.pid}/{name}", f"0 {first} {count}\n")
+        except OSError as err:
+            refused = err.errno or errno.EIO
+        try:
+            os.write(self._report_fd, report.answer(refused))
+        except (BrokenPipeError, ConnectionResetError):
+            # it was killed meanwhile; its end tells the rest
+            return
 
     def _begin(self) -> None:
         """The first process said all it had to say: it runs, or it failed."""
@@ -263,15 +286,15 @@ class Supervisor:
             self._connection.close()
             self._connection = None
 
-    def _fail(self, step: bytes, errno: int, path: bytes, detail: bytes) -> None:
+    def _fail(self, step: bytes, code: int, path: bytes, detail: bytes) -> None:
         record = self._record
-        record.setup_step, record.setup_errno = step, errno
+        record.setup_step, record.setup_errno = step, code
         record.setup_path, record.setup_detail = path, detail
         self._answer(
             spawn.Failed(
                 self._job_id,
                 step.decode(errors="replace"),
-                errno,
+                code,
                 path.decode(errors="replace"),
                 detail.decode(errors="replace"),
                 True,
@@ -419,8 +442,8 @@ class Children:
         After a fork every page that is written again is copied again, in parent and child; so
         this comes before anything else that a supervisor does.
         """
-        # packet mode: one read gives one message (pipe(7))
-        self.report, report_end = os.pipe2(os.O_CLOEXEC | os.O_DIRECT)
+        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+        self.report, report_end = near.detach(), far.detach()
         self.anchor_pid, self.anchor_fd = syscalls.clone3(0)
         if self.anchor_pid == 0:
             _in_child(lambda: _be_anchor(birth))

@@ -14,6 +14,9 @@ SCOPE_SUFFIX = ".scope"
 # Fewer characters select too much by accident; four hex digits are what people still read out.
 PREFIX_MIN = 4
 
+# What a job's user namespace maps; a range of its own for each live job.
+RANGE_SIZE = 65_536
+
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _PREFIX = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")

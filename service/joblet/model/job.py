@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from joblet.errors import WrongState
-from joblet.model.limits import GRACE_DEFAULT_USEC
+from joblet.model.limits import GRACE_DEFAULT_USEC, USER_DEFAULT
 
 
 class JobState(StrEnum):
@@ -75,6 +75,8 @@ class JobSpec:
     args: tuple[str, ...] = ()
     name: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    secret_names: tuple[str, ...] = ()  # variables whose values are kept elsewhere
+    uploaded: bool = False  # its work directory was filled by whoever submitted it
     timeout_usec: int | None = None
     stop_grace_usec: int | None = None
     start_at_usec: int | None = None
@@ -93,6 +95,11 @@ class JobSpec:
     network: str = "none"
     init: bool = False
     revision: int = 0  # how often its limits were changed since it was accepted
+
+    @property
+    def uid(self) -> int:
+        """The user, and the group, inside."""
+        return USER_DEFAULT if self.user is None else self.user
 
     @property
     def grace_usec(self) -> int:
@@ -130,6 +137,8 @@ class Job:
     stop_requested_usec: int | None = None
     shard: int | None = None
     boot_id: str = ""  # boot in which it was launched
+    first_id: int | None = None  # of its range of host ids, from the launch on
+    project: int | None = None  # of its work directory, while that is kept
     accounting: Accounting = Accounting()
     log_bytes: int = 0
     log_dropped_bytes: int = 0

@@ -6,6 +6,22 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as the bus knows it."""
+
+    uid: int
+    groups: tuple[int, ...] = ()  # all of them
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What a client wants in a work directory, as open descriptors; they stay the client's."""
+
+    tar: int | None = None  # to read a tar stream from
+    directory: int | None = None  # whose content is copied, with the client's rights
+
+
+@dataclass(frozen=True, slots=True)
 class Launched:
     """The user's program runs."""
 

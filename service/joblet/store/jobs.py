@@ -39,6 +39,8 @@ _CHANGING = (
     "io_write_bytes",
     "log_bytes",
     "log_dropped_bytes",
+    "first_id",
+    "project",
 )
 _COLUMNS = ", ".join(_ONCE + _CHANGING)
 _INSERT = f"INSERT INTO jobs ({_COLUMNS}) VALUES ({', '.join('?' * len(_ONCE + _CHANGING))})"  # noqa: S608
@@ -50,6 +52,11 @@ _FIND = "SELECT id FROM jobs WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
 _EXISTING = "SELECT id FROM jobs WHERE id IN (SELECT value FROM json_each(?))"
 _LAST_SEQ = "SELECT seq FROM sqlite_sequence WHERE name = 'jobs'"
 _MAX_SEQ = 2**63 - 1
+_PROJECTS = "SELECT id, project FROM jobs WHERE project IS NOT NULL"
+_KEPT = (
+    "SELECT id FROM jobs WHERE project IS NOT NULL AND finished_usec < ? "
+    "ORDER BY finished_usec LIMIT ?"
+)
 
 _SPEC_FIELDS = tuple(field.name for field in fields(JobSpec))
 _UNFINISHED = tuple(state for state in JobState if not state.terminal)
@@ -142,6 +149,16 @@ class SqlJobStore:
         )
         return sorted(merged, key=lambda job: job.seq)
 
+    async def projects(self) -> dict[str, int]:
+        """The project id of every kept work directory, by job."""
+        return await self._database.read(
+            lambda connection: dict(connection.execute(_PROJECTS).fetchall())
+        )
+
+    async def kept(self, *, finished_before_usec: int, limit: int) -> list[str]:
+        """Up to `limit` ended jobs whose work directory is kept, the first to end first."""
+        return await self._ids(_KEPT, (finished_before_usec, limit))
+
     async def last_seq(self) -> int:
         """The highest seq ever given out, also to a job that was deleted since; 0 for none."""
         row = await self._database.read(lambda connection: connection.execute(_LAST_SEQ).fetchone())
@@ -200,6 +217,7 @@ def decode_spec(text: str) -> JobSpec:
     if version != SPEC_VERSION:
         raise HostFailure("store", EIO, f"a specification of version {version} is not known here")
     values["args"] = tuple(values["args"])
+    values["secret_names"] = tuple(values.get("secret_names", ()))
     if values.get("cpu_cores") is not None:
         values["cpu_cores"] = tuple(values["cpu_cores"])
     return JobSpec(**values)
@@ -242,6 +260,8 @@ def _changing(job: Job) -> tuple[Value, ...]:
         used.io_write_bytes,
         job.log_bytes,
         job.log_dropped_bytes,
+        job.first_id,
+        job.project,
     )
 
 
@@ -269,6 +289,8 @@ def _job(
     io_write_bytes: int | None,
     log_bytes: int,
     log_dropped_bytes: int,
+    first_id: int | None,
+    project: int | None,
 ) -> Job:
     """A row; the parameters are in the order of _ONCE and _CHANGING."""
     return Job(
@@ -296,6 +318,8 @@ def _job(
         ),
         log_bytes=log_bytes,
         log_dropped_bytes=log_dropped_bytes,
+        first_id=first_id,
+        project=project,
     )
 
 

@@ -1,7 +1,7 @@
 """The files of each job: core.ports.JobFiles over two directories.
 
     <logs>/jobs/<id>/log, log.idx    0644 below 0700: root opens, a holder of a descriptor may watch
-    <state>/work/<id>                0700, of the user whose program runs there
+    <state>/work/<id>                0700, of the host id that the job's program has
 
 Owns creation, sealing without a supervisor, and removal. The supervisor writes the log; `records`
 knows the format. Everything here is plain blocking code that may run in any thread; removal may
@@ -33,17 +33,16 @@ _SEALED = 0o444
 class DiskJobFiles:
     """Logs and work directories below two parents, which it makes when they are not there."""
 
-    def __init__(self, paths: Paths, *, work_uid: int, work_gid: int) -> None:
+    def __init__(self, paths: Paths) -> None:
         self._logs = paths.job_logs
         self._work = paths.work
-        self._owner = (work_uid, work_gid)
         with _reported():
             for parent in (self._logs, self._work):
                 os.makedirs(parent, mode=0o700, exist_ok=True)
 
     def create(self, job_id: str) -> None:
-        """Make the log, its index and the work directory, empty. Idempotent."""
-        logs, work = self._logs_of(job_id), self._work_of(job_id)
+        """Make the log and its index, empty. Idempotent."""
+        logs = self._logs_of(job_id)
         with _reported():
             _make_directory(logs)
             # The index first: a log never stands without one.
@@ -54,12 +53,17 @@ class DiskJobFiles:
             finally:
                 os.close(index)
             os.close(_make_file(f"{logs}/log"))
+
+    def create_work(self, job_id: str, owner_id: int) -> None:
+        """Make the work directory, empty, and give it to a host id. Idempotent."""
+        work = self._work_of(job_id)
+        with _reported():
             _make_directory(work)
             directory = os.open(work, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
                 found = os.fstat(directory)
-                if (found.st_uid, found.st_gid) != self._owner:
-                    os.fchown(directory, *self._owner)
+                if (found.st_uid, found.st_gid) != (owner_id, owner_id):
+                    os.fchown(directory, owner_id, owner_id)
             finally:
                 os.close(directory)
 
@@ -131,6 +135,30 @@ class DiskJobFiles:
         with _reported():
             for path in (self._work_of(job_id), self._logs_of(job_id)):
                 remove_tree(*os.path.split(path))
+
+    def remove_work(self, job_id: str) -> None:
+        """Remove the work directory, whatever is in it. Idempotent, possibly slow."""
+        with _reported():
+            remove_tree(*os.path.split(self._work_of(job_id)))
+
+    def remove_empty_work(self, job_id: str) -> bool:
+        """Remove the work directory if nothing is in it; True when it is not there any more."""
+        with _reported():
+            try:
+                os.rmdir(self._work_of(job_id))
+            except FileNotFoundError:
+                return True
+            except OSError as err:
+                if err.errno != errno.ENOTEMPTY:
+                    raise
+                return False
+        return True
+
+    def work_space(self) -> tuple[int, int]:
+        """Bytes of the file system of the work directories: in all, and free."""
+        with _reported():
+            found = os.statvfs(self._work)
+        return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
 
     def list_ids(self) -> set[str]:
         """Ids that have files."""

@@ -27,7 +27,7 @@ LONGEST = "x" * 131_071
 
 
 def _decode(**keys: Typed) -> JobSpec:
-    return codec.decode_spec({"command": COMMAND, **keys}, now_usec=NOW)
+    return codec.decode_run({"command": COMMAND, **keys}, now_usec=NOW).spec
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_what_is_wrong_is_told_with_the_name_of_the_field(
 
 def test_a_spec_without_a_command_is_refused() -> None:
     with pytest.raises(InvalidSpec, match="^command: is required$"):
-        codec.decode_spec({}, now_usec=NOW)
+        codec.decode_run({}, now_usec=NOW)
 
 
 def test_what_is_left_out_has_the_default_of_the_model() -> None:
@@ -208,7 +208,7 @@ def test_a_spec_is_taken_or_refused_and_nothing_else(given_keys: dict[str, Typed
     refusal: InvalidSpec | None = None
     spec: JobSpec | None = None
     try:
-        spec = codec.decode_spec(given_keys, now_usec=NOW)
+        spec = codec.decode_run(given_keys, now_usec=NOW).spec
     except InvalidSpec as err:
         refusal = err
     if spec is not None:
@@ -280,7 +280,7 @@ ENDED = replace(
 _TOTALS = Accounting(cpu_usec=1, memory_peak_bytes=2, io_read_bytes=3, io_write_bytes=4)
 PUBLIC = {"id", "path", "name", "state", "owner_uid", "unit", "submitted_usec", "due_usec"}
 PRIVATE = {
-    *("command", "args", "environment", "timeout_usec", "stop_grace_usec"),
+    *("command", "args", "environment", "secrets", "uploaded", "timeout_usec", "stop_grace_usec"),
     *("max_cpu", "cpu_weight", "cpu_cores", "max_memory", "max_io_bps", "max_iops", "io_weight"),
     *("max_tasks", "max_work", "max_tmp", "max_shm", "user", "network", "init"),
 }

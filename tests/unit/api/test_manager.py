@@ -52,9 +52,9 @@ class FakeAuthority:
     async def sees(self, job: Job, call: Call) -> bool:
         return job.owner_uid == CALLER_UID or await self.sees_all(call)
 
-    async def require_sight(self, job: Job, call: Call) -> None:
+    async def require_sight(self, job: Job, call: Call, what: str) -> None:
         if not await self.sees(job, call):
-            raise NotAllowed("read")
+            raise NotAllowed(f"{what} it")
 
 
 class FakeExporter:

@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from joblet.client.api import JobStatus, job_status
-from joblet.client.local import spec_options
+from joblet.client.local import DAEMONS_OWN, spec_options
 from joblet.errors import RemoteError
 from joblet.model.job import JobSpec, JobState, Reason
 from tests.fakes.client import job_id
@@ -126,8 +126,7 @@ def test_every_field_of_a_spec_has_its_type_on_the_bus() -> None:
         "network": ("s", "lan"),
         "init": ("b", True),
     }
-    # the daemon's own count of changes is nobody's to send
-    assert set(options) == {part.name for part in fields(JobSpec)} - {"revision"}
+    assert set(options) == {part.name for part in fields(JobSpec)} - set(DAEMONS_OWN)
 
 
 def test_no_limit_is_sent_and_no_word_is_not() -> None:

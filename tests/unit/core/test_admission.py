@@ -22,6 +22,7 @@ FULL = HostFacts(
     tasks=32_768,
     io_device="/dev/block/8:0",
     weighs_io=True,
+    work_quota=True,
 )
 BARE = replace(
     FULL, controllers=frozenset(), io_device=None, io_missing="it is a tmpfs", weighs_io=False

@@ -29,13 +29,13 @@ def paths(tmp_path: Path) -> Paths:
 
 @pytest.fixture
 def files(paths: Paths) -> JobFiles:
-    return DiskJobFiles(paths, work_uid=os.getuid(), work_gid=os.getgid())
+    return DiskJobFiles(paths)
 
 
 @pytest.fixture
 def job(files: JobFiles) -> str:
     job_id = new_job_id()
-    files.create(job_id)
+    create(files, job_id)
     return job_id
 
 
@@ -44,6 +44,11 @@ def strict_umask() -> Iterator[None]:
     before = os.umask(0o077)
     yield
     os.umask(before)
+
+
+def create(files: JobFiles, job_id: str) -> None:
+    files.create(job_id)
+    files.create_work(job_id, os.getuid())
 
 
 def mode(path: str) -> int:
@@ -65,7 +70,7 @@ def test_a_new_job_has_an_empty_log_and_a_directory_of_its_own(
     files: JobFiles, paths: Paths
 ) -> None:
     job = new_job_id()
-    files.create(job)
+    create(files, job)
     logs, work = f"{paths.job_logs}/{job}", f"{paths.work}/{job}"
     assert mode(paths.job_logs) == mode(paths.work) == mode(logs) == mode(work) == 0o700
     assert mode(f"{logs}/log") == mode(f"{logs}/log.idx") == 0o644
@@ -78,20 +83,54 @@ def test_a_new_job_has_an_empty_log_and_a_directory_of_its_own(
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives directories away")
 def test_the_work_directory_belongs_to_the_user_of_the_program(paths: Paths) -> None:
     job = new_job_id()
-    DiskJobFiles(paths, work_uid=4321, work_gid=8765).create(job)
-    found = os.stat(f"{paths.work}/{job}")
-    assert (found.st_uid, found.st_gid) == (4321, 8765)
+    files = DiskJobFiles(paths)
+    create(files, job)
+    for owner in (4321, 8765):
+        # the second time: a job that goes back to the queue has another range afterwards
+        files.create_work(job, owner)
+        found = os.stat(f"{paths.work}/{job}")
+        assert (found.st_uid, found.st_gid, mode(f"{paths.work}/{job}")) == (owner, owner, 0o700)
     assert os.stat(f"{paths.job_logs}/{job}/log").st_uid == 0
+
+
+def test_an_empty_work_directory_goes_and_one_with_results_stays(
+    files: JobFiles, job: str, paths: Paths
+) -> None:
+    result = Path(f"{paths.work}/{job}/result")
+    result.write_text("kept")
+    assert not files.remove_empty_work(job)
+    assert result.read_text() == "kept"
+    result.unlink()
+    assert files.remove_empty_work(job)
+    assert files.remove_empty_work(job)
+    assert not os.path.exists(f"{paths.work}/{job}")
+    assert files.summary(job) == LogSummary(0, 0, 0, sealed=False)
+
+
+def test_a_full_work_directory_goes_alone(files: JobFiles, job: str, paths: Paths) -> None:
+    Path(f"{paths.work}/{job}/result").write_text("kept")
+    write(files, job, b"hello")
+    files.remove_work(job)
+    files.remove_work(job)
+    assert not os.path.exists(f"{paths.work}/{job}")
+    assert files.read(job, 0, 100) == (b"hello", 5, False)
+
+
+def test_space_is_that_of_the_work_directories(files: JobFiles, paths: Paths) -> None:
+    total, free = files.work_space()
+    found = os.statvfs(paths.work)
+    assert total == found.f_blocks * found.f_frsize
+    assert 0 <= free <= total
 
 
 def test_creating_again_keeps_what_is_there(files: JobFiles, job: str, paths: Paths) -> None:
     write(files, job, b"hello")
     Path(f"{paths.work}/{job}/result").write_text("kept")
-    files.create(job)
+    create(files, job)
     assert files.read(job, 0, 100) == (b"hello", 5, False)
     assert os.listdir(f"{paths.work}/{job}") == ["result"]
     files.seal(job)
-    files.create(job)
+    create(files, job)
     assert files.summary(job).sealed
     assert mode(f"{paths.job_logs}/{job}/log") == 0o444
 
@@ -112,7 +151,7 @@ def test_creating_goes_on_after_a_crash_at_any_step(
     for step in made[: steps + 1]:
         step()
     assert files.list_ids() == {job}
-    files.create(job)
+    create(files, job)
     assert mode(f"{logs}/log") == mode(f"{logs}/log.idx") == 0o644
     write(files, job, b"hello")
     assert files.read(job, 0, 100) == (b"hello", 5, False)
@@ -247,7 +286,7 @@ def test_removing_takes_log_and_work_directory_of_that_job_only(
     files: JobFiles, job: str, paths: Paths
 ) -> None:
     other = new_job_id()
-    files.create(other)
+    create(files, other)
     deep = Path(f"{paths.work}/{job}/a/b/c")
     deep.mkdir(parents=True)
     (deep / "link").symlink_to(f"{paths.work}/{other}")
@@ -273,4 +312,4 @@ def test_a_parent_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     paths = Paths(state=f"{tmp_path}/file", logs=f"{tmp_path}/logs")
     with pytest.raises(HostFailure, match=r"Not a directory \(.*/file/work\)"):
-        DiskJobFiles(paths, work_uid=0, work_gid=0)
+        DiskJobFiles(paths)
