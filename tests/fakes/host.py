@@ -17,7 +17,7 @@ from typing import Any
 from joblet import failpoints
 from joblet.core.ports import JobHost
 from joblet.errors import HostFailure
-from joblet.model.job import Job
+from joblet.model.job import Job, JobSpec
 from joblet.model.run import Ended, Launched, RunFact, ScopeFact
 from tests.fakes.clock import FakeClock
 from tests.fakes.files import Shelf
@@ -91,6 +91,9 @@ class Host:
     stops: list[str] = field(default_factory=list)
     clears: list[tuple[str, bool]] = field(default_factory=list)
     sweeps: list[str] = field(default_factory=list)
+    weights: dict[int, tuple[int, int]] = field(default_factory=dict)  # of slices
+    weighings: list[int] = field(default_factory=list)  # when
+    limits: dict[str, JobSpec] = field(default_factory=dict)  # of scopes that were changed
     # How often each program was let go, over all daemons and boots.
     executions: dict[str, int] = field(default_factory=dict)
     listener: Callable[[str], None] | None = None
@@ -133,6 +136,7 @@ class Host:
         self.boot += "'"
         self.runs.clear()
         self.pokes.clear()
+        self.weights.clear()
 
 
 class FakeJobHost(JobHost):
@@ -229,6 +233,19 @@ class FakeJobHost(JobHost):
         if run is not None and run.ended is None and run.gate_open and run.hears_stop:
             now = self.host.clock.now_usec()
             self.host.end(job.id, exit_status=None, signal=SIGTERM, term_seen_usec=now)
+
+    async def weigh(self, shard: int, *, cpu_weight: int, io_weight: int) -> None:
+        await self._reach()
+        self.host.weights[shard] = (cpu_weight, io_weight)
+        self.host.weighings.append(self.host.clock.now_usec())
+
+    async def limit(self, job: Job) -> bool:
+        await self._reach()
+        run = self.host.runs.get(job.id)
+        if run is None or run.scope is None:
+            return False
+        self.host.limits[job.id] = job.spec
+        return True
 
     async def clear(self, job: Job, *, suspicious: bool) -> None:
         await self._reach()

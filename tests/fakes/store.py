@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from joblet.core.ports import JobStore
 from joblet.errors import AlreadyExists, HostFailure
@@ -54,9 +55,14 @@ class FakeJobStore(JobStore):
     async def save(self, job: Job, *, durable: bool) -> None:
         self._check()
         if not durable:
-            self._rows[job.id] = job
+            self._save(job)
             return
         await self._commit("save")
+        self._save(job)
+        self._keep()
+
+    async def respecify(self, job: Job) -> None:
+        await self._commit("respecify")
         self._rows[job.id] = job
         self._keep()
 
@@ -112,6 +118,11 @@ class FakeJobStore(JobStore):
     async def last_seq(self) -> int:
         await self._read()
         return self.disk.last_seq
+
+    def _save(self, job: Job) -> None:
+        # As the real one: the specification stays as it is.
+        if job.id in self._rows:
+            self._rows[job.id] = replace(job, spec=self._rows[job.id].spec)
 
     def _check(self) -> None:
         if self.dead:

@@ -21,7 +21,7 @@ from joblet.core.events import EventFeed
 from joblet.core.locks import KeyedLocks
 from joblet.core.ports import Clock, JobFiles, JobHost, JobStore, SecretStore, WorkFiles
 from joblet.core.scheduler import Scheduler
-from joblet.core.shards import Shards
+from joblet.core.shards import Shards, Weights
 from joblet.core.tasks import Tasks
 from joblet.core.verdict import Verdict
 from joblet.core.workdir import Draft, WorkDirs
@@ -29,6 +29,7 @@ from joblet.errors import Exhausted, HostFailure, InvalidSpec, JobletError, NotF
 from joblet.model.events import JobChanged, JobFinished, JobNew, JobRemoved
 from joblet.model.ids import check_job_reference, is_job_id, new_job_id
 from joblet.model.job import Accounting, Job, JobFilter, JobSpec, JobState, Reason
+from joblet.model.limits import WEIGHT_DEFAULT
 from joblet.model.run import Caller, Ended, LogSummary, RunFact, Upload
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,8 @@ _RETRY_S = 1.0
 _LAST_ENDS_S = 10.0
 _LOOK_AGAIN_S = 0.02
 NO_SECRETS: Mapping[str, str] = MappingProxyType({})
+# How long weights of slices may be behind; each costs PID 1 about as much as a scope.
+_WEIGH_S = 0.1
 _ENDED = frozenset(state for state in JobState if state.terminal)
 
 
@@ -81,6 +84,7 @@ class JobManager:
         self._work = WorkDirs(config.ids, facts, files, mover)
         self._tasks = Tasks()
         self._alarm: asyncio.TimerHandle | None = None
+        self._weighing: asyncio.TimerHandle | None = None
         self._started = False
         self._seq = 0
 
@@ -101,6 +105,8 @@ class JobManager:
         self._started = False
         if self._alarm is not None:
             self._alarm.cancel()
+        if self._weighing is not None:
+            self._weighing.cancel()
         for timer in self._deadlines.values():
             timer.cancel()
         await self._tasks.cancel()
@@ -399,9 +405,10 @@ class JobManager:
                 job = job.moved(JobState.PENDING)
             job = job.moved(
                 JobState.INITIALIZING,
-                shard=self._shards.take(job_id),
+                shard=self._shards.take(job_id, _weights(job.spec)),
                 boot_id=self._host.boot_id(),
             )
+            self._weigh_soon()
             job = self._work.assign(job)
             self._live[job_id] = job
             self._events.publish(JobChanged(job))
@@ -499,9 +506,10 @@ class JobManager:
         """A job of an earlier daemon that runs, or is about to, or has just ended."""
         self._active.add(job.id)
         if job.shard is None:
-            job = replace(job, shard=self._shards.take(job.id))
+            job = replace(job, shard=self._shards.take(job.id, _weights(job.spec)))
         else:
-            self._shards.adopt(job.id, job.shard)
+            self._shards.adopt(job.id, job.shard, _weights(job.spec))
+        self._weigh_soon()
         self._work.adopt(job)
         self._live[job.id] = job
         if fact.ended is not None and not fact.ended.gate_closed:
@@ -667,6 +675,30 @@ class JobManager:
     def _release(self, job_id: str) -> None:
         self._active.discard(job_id)
         self._shards.release(job_id)
+        self._weigh_soon()
+
+    def _weigh_soon(self) -> None:
+        # Later, and at once for all that comes until then: a start waits for PID 1 often enough.
+        if self._weighing is None and self._shards.divided:
+            loop = asyncio.get_running_loop()
+            self._weighing = loop.call_later(
+                _WEIGH_S, lambda: self._tasks.start(self._weigh(), "weights of slices")
+            )
+
+    async def _weigh(self) -> None:
+        self._weighing = None
+        for shard, weights in self._shards.unsaid().items():
+            try:
+                await self._host.weigh(shard, cpu_weight=weights.cpu, io_weight=weights.io)
+            except HostFailure as err:
+                # The next job that comes or goes tries again.
+                log.warning("slice of shard %d keeps its weight: %s", shard, err)
+                return
+            self._shards.said(shard, weights)
+
+
+def _weights(spec: JobSpec) -> Weights:
+    return Weights(spec.cpu_weight or WEIGHT_DEFAULT, spec.io_weight or WEIGHT_DEFAULT)
 
 
 def _accounting(ended: Ended) -> Accounting:

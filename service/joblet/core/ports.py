@@ -21,6 +21,9 @@ class JobStore(Protocol):
     async def save(self, job: Job, *, durable: bool) -> None:
         """Replace a row. Not durable: returns at once, written with the next commit."""
 
+    async def respecify(self, job: Job) -> None:
+        """Replace a row together with its specification, durably."""
+
     async def delete(self, job_ids: Sequence[str]) -> None:
         """Remove rows, durably. An id without a row is no error."""
 
@@ -134,6 +137,15 @@ class JobHost(Protocol):
         """Ask a running job to end; kills at once when nothing in it catches SIGTERM.
 
         Returns when the request was delivered, not when the job ended. Nothing to stop is fine.
+        Raises HostFailure.
+        """
+
+    async def weigh(self, shard: int, *, cpu_weight: int, io_weight: int) -> None:
+        """Say what the slice of a shard weighs among the others. Raises HostFailure."""
+
+    async def limit(self, job: Job) -> bool:
+        """Give a running job's scope the limits of its spec; False if it has no scope any more.
+
         Raises HostFailure.
         """
 

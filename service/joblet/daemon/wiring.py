@@ -81,6 +81,7 @@ async def run(config: Config, paths: Paths, version: str) -> None:
             runs=RunDirectory(paths.run_jobs),
             plans=PlanMaker(machine.layout(), paths.work, work_quota=work_quota),
             io_devices=disks.distinct(under_work, disks.under("/usr")),
+            weighs_io=disks.weighs_io(under_work),
         )
         secrets = Secrets(systemd, paths)
         feed = EventFeed()

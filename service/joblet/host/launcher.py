@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Mapping, Sequence
 from joblet import failpoints
 from joblet.errors import HostFailure
 from joblet.host import jobplan, machine, processes
-from joblet.host.jobplan import PlanMaker
+from joblet.host.jobplan import PlanMaker, ScopeProperty
 from joblet.host.runs import RunDirectory
 from joblet.host.spawner import Spawner
 from joblet.host.systemd import Systemd
-from joblet.model.ids import scope_name
+from joblet.model.ids import scope_name, shard_slice
 from joblet.model.job import Job
 from joblet.model.run import Ended, Launched, RunFact, ScopeFact
 
@@ -34,12 +34,14 @@ class Launcher:
         runs: RunDirectory,
         plans: PlanMaker,
         io_devices: Sequence[str],
+        weighs_io: bool,
     ) -> None:
         self._systemd = systemd
         self._spawner = spawner
         self._runs = runs
         self._plans = plans
         self._io_devices = tuple(io_devices)
+        self._weighs_io = weighs_io
         self._boot_id = machine.boot_id()
 
     def boot_id(self) -> str:
@@ -122,6 +124,18 @@ class Launcher:
         if not await self._systemd.request_stop(unit):
             # no scope of that name: what is left are processes of a job that lost it
             processes.kill(record.first)
+
+    async def weigh(self, shard: int, *, cpu_weight: int, io_weight: int) -> None:
+        """Say what the slice of a shard weighs among the others."""
+        properties = [ScopeProperty("CPUWeight", "t", cpu_weight)]
+        if self._weighs_io:
+            properties.append(ScopeProperty("IOWeight", "t", io_weight))
+        await self._systemd.set_properties(shard_slice(shard), properties)
+
+    async def limit(self, job: Job) -> bool:
+        """Give a running job's scope the limits of its spec; see JobHost."""
+        properties = jobplan.limit_properties(job, io_devices=self._io_devices)
+        return await self._systemd.set_properties(scope_name(job.id), properties)
 
     async def clear(self, job: Job, *, suspicious: bool) -> None:
         """Remove what the boot keeps of an ended job; see JobHost."""

@@ -192,6 +192,17 @@ class Systemd:
             if err.dbus_name != _NO_SUCH_UNIT:
                 raise HostFailure("reset of scope", 0, str(err)) from err
 
+    async def set_properties(self, unit: str, properties: Sequence[ScopeProperty]) -> bool:
+        """Change a unit until the next boot; False if there is no such unit. Raises HostFailure."""
+        values = [(p.name, Typed(p.signature, p.value)) for p in properties]
+        try:
+            await self._call("SetUnitProperties", "sba(sv)", [unit, True, values])
+        except JobletError as err:
+            if err.dbus_name == _NO_SUCH_UNIT:
+                return False
+            raise HostFailure(f"properties of {unit}", 0, str(err)) from err
+        return True
+
     async def scopes(self) -> list[ScopeFact]:
         """Our scopes that are loaded, whatever their state."""
         try:

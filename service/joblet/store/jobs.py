@@ -1,8 +1,8 @@
 """Rows of jobs: core.ports.JobStore over the database.
 
 Owns the mapping of a Job to its row and back, and the queries; when to write what is core's
-business. The identity of a job, its specification, owner and submission are written once, by
-`insert`; `save` writes what changes in a life.
+business. The identity of a job, its owner and submission are written once, by `insert`; `save`
+writes what changes in a life, and `respecify` the specification besides.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ _COLUMNS = ", ".join(_ONCE + _CHANGING)
 _INSERT = f"INSERT INTO jobs ({_COLUMNS}) VALUES ({', '.join('?' * len(_ONCE + _CHANGING))})"  # noqa: S608
 # By both: a save that mixes up two jobs must change neither.
 _SAVE = f"UPDATE jobs SET {', '.join(f'{c} = ?' for c in _CHANGING)} WHERE seq = ? AND id = ?"  # noqa: S608
+_RESPECIFY = f"UPDATE jobs SET {', '.join(f'{c} = ?' for c in (*_CHANGING, 'spec'))} WHERE seq = ? AND id = ?"  # noqa: S608, E501
 _DELETE = "DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(?))"
 _GET = f"SELECT {_COLUMNS} FROM jobs WHERE id = ?"  # noqa: S608
 _FIND = "SELECT id FROM jobs WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
@@ -99,6 +100,11 @@ class SqlJobStore:
         else:
             self._database.write_soon(_SAVE, row, key=job.id, done=lambda: self._saved(job))
             self._unsaved[job.id] = job
+
+    async def respecify(self, job: Job) -> None:
+        """Write what changed and the specification, durably."""
+        row = (*_changing(job), encode_spec(job.spec), job.seq, job.id)
+        await self._database.write(_RESPECIFY, row, key=job.id)
 
     async def delete(self, job_ids: Sequence[str]) -> None:
         """Remove rows, durably. An id without a row is no error."""

@@ -233,6 +233,16 @@ async def test_a_save_that_mixes_up_two_jobs_changes_neither(store: SqlJobStore)
     assert await everything(store) == [two, one]
 
 
+async def test_a_respecified_job_has_its_new_specification_at_once(store: SqlJobStore) -> None:
+    job = a_job(1)
+    await store.insert(job)
+    await store.save(replace(job, exit_code=1), durable=False)
+    changed = replace(job, spec=replace(job.spec, max_memory=7, revision=1), exit_code=2)
+    await store.respecify(changed)
+    assert await store.get(job.id) == changed
+    assert await store.page(JobFilter(), before_seq=None, limit=5) == [changed]
+
+
 async def test_a_save_leaves_identity_and_specification_alone(store: SqlJobStore) -> None:
     job = a_job(1)
     await store.insert(job)
