@@ -1,4 +1,4 @@
-"""The verbs of a job: run, list, status, log, stop, cancel, delete, delete-all, wait.
+"""The verbs of a job: run, list, status, log, stop, update, cancel, delete, delete-all, wait.
 
 Each verb checks its words, asks the client, and says the answer through Output; a function that
 ends returns the exit status. What takes several ids goes on past one that fails.
@@ -261,6 +261,24 @@ def stop(app: App, *, references: tuple[str, ...], no_wait: bool) -> int:
             _say_id(app.output, job_id)
         else:
             _say_end(app.output, await end_of(client, job_id))
+        return 0
+
+    return max(each(app, references, one))
+
+
+@job.command()
+@click.argument("references", nargs=-1, required=True, type=paramtypes.JOB, metavar="ID...")
+@limitoptions.changeable
+@json_option
+@pass_app
+def update(app: App, /, *, references: tuple[str, ...], **limits: object) -> int:
+    """Give jobs that have not ended other limits; what is not named stays as it is."""
+    changes = limitoptions.given(limits)
+    if not changes:
+        raise click.UsageError("name at least one limit to change")
+
+    async def one(client: JobletClient, reference: str) -> int:
+        _say_id(app.output, await client.update(reference, changes))
         return 0
 
     return max(each(app, references, one))

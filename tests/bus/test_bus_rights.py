@@ -250,6 +250,7 @@ async def test_ones_own_job_needs_manage_own_and_anothers_manage_all(
     await polkit.tell("SetAllowed", "as", [Action.MANAGE_OWN])
     for member, body in (
         ("StopJob", ("sa{sv}", foreign.id, {})),
+        ("UpdateJob", ("sa{sv}", foreign.id, {"max_cpu": Typed("u", 5)})),
         ("CancelJob", ("s", foreign.id)),
         ("DeleteJob", ("s", foreign.id)),
         ("DeleteAllJobs", ("a{sv}", {"all": Typed("b", True)})),
@@ -257,6 +258,8 @@ async def test_ones_own_job_needs_manage_own_and_anothers_manage_all(
         assert "only their owner, root and administrators may" in await _refused(
             outsider(member, *body)
         )
+    assert await outsider("UpdateJob", "sa{sv}", own.id, {"max_cpu": Typed("u", 5)}) == [own.id]
+    assert (jobs.jobs[own.id].spec.max_cpu, jobs.jobs[foreign.id].spec.max_cpu) == (5, None)
     assert await outsider("CancelJob", "s", own.id) == [own.id]
     assert await outsider("DeleteAllJobs", "a{sv}", {}) == [1, 0]
     await polkit.tell("SetAllowed", "as", [Action.MANAGE_ALL])

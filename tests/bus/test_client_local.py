@@ -118,6 +118,14 @@ async def test_the_least_spec_is_completed_by_the_daemon(
     assert daemon.jobs.jobs[job_id].spec == JobSpec(command="true")
 
 
+async def test_an_update_arrives_as_it_was_sent(daemon: Daemon, client: LocalClient) -> None:
+    job = daemon.jobs.put(owner_uid=0)
+    limits = {"max_cpu": 0, "cpu_cores": (0, 1, 3), "max_io_bps": 1 << 20, "io_weight": 5}
+    assert await client.update(job.id[:8], limits) == job.id
+    spec = daemon.jobs.jobs[job.id].spec
+    assert {name: getattr(spec, name) for name in limits} == limits
+
+
 async def test_status_has_public_and_private_halves(daemon: Daemon, client: LocalClient) -> None:
     spec = JobSpec(command="c", args=("a",), environment={"K": "V"}, max_cpu=7)
     job = daemon.jobs.put(owner_uid=0, spec=spec)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -130,6 +130,14 @@ class FakeClient:
             raise WrongState(found.id, found.state, "stop")
         stopped = replace(found, state=JobState.STOPPED, reason=Reason.STOPPED, exit_code=143)
         self.endings.setdefault(found.id, stopped)
+        return found.id
+
+    async def update(self, job: str, limits: Mapping[str, object]) -> str:
+        """Note the limits."""
+        await self._called("update", (job, dict(limits)))
+        found = self._found(job)
+        if found.state.terminal:
+            raise WrongState(found.id, found.state, "update")
         return found.id
 
     async def cancel(self, job: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 
 from joblet.core.events import EventFeed
 from joblet.core.jobs import NO_SECRETS, JobManager
@@ -97,6 +98,14 @@ class FakeJobManager(JobManager):
         if job.state is JobState.RUNNING:
             return self.end(job_id, JobState.STOPPED, Reason.STOPPED, 143)
         return await self.cancel(job_id)
+
+    async def update(self, job_id: str, changes: Mapping[str, object]) -> Job:
+        job = self.jobs[job_id]
+        if job.state.terminal:
+            raise WrongState(job_id, job.state, "update")
+        job = replace(job, spec=replace(job.spec, **changes))  # type: ignore[arg-type]
+        self.jobs[job_id] = job
+        return job
 
     async def cancel(self, job_id: str) -> Job:
         if self.jobs[job_id].state is not JobState.PENDING:

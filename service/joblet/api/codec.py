@@ -75,6 +75,15 @@ def decode_run(given: Mapping[str, Typed], *, now_usec: int) -> RunRequest:
     return RunRequest(spec, upload if spec.uploaded else None, secrets)
 
 
+def decode_limits(given: Mapping[str, Typed]) -> dict[str, object]:
+    """The limits of Manager.UpdateJob, by their names in a spec. Raises InvalidSpec."""
+    fixed = dict.fromkeys(_SPEC, "cannot be changed while a job lives; submit a new one")
+    changes = options.read(given, _CHANGEABLE, fixed)
+    if not changes:
+        raise InvalidSpec("limits", f"name at least one of {', '.join(sorted(_CHANGEABLE))}")
+    return changes
+
+
 @dataclass(frozen=True, slots=True)
 class ListRequest:
     """The options of Manager.ListJobs; the cursor is the seq that the page begins below."""

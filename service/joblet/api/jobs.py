@@ -93,6 +93,10 @@ class JobHandler:
         """Stop."""
         await self._manager.stop_job(self.job.id, options)
 
+    async def update(self, limits: Mapping[str, Typed]) -> None:
+        """Update."""
+        await self._manager.update_job(self.job.id, limits)
+
     async def cancel(self) -> None:
         """Cancel."""
         await self._manager.cancel_job(self.job.id)

@@ -89,6 +89,13 @@ class ManagerHandler:
         await self._jobs.stop(found.id)
         return found.id
 
+    async def update_job(self, job: str, limits: Options) -> str:
+        """UpdateJob."""
+        changes = codec.decode_limits(limits)
+        found = await self._changeable(job)
+        await self._jobs.update(found.id, changes)
+        return found.id
+
     async def cancel_job(self, job: str) -> str:
         """CancelJob."""
         found = await self._changeable(job)

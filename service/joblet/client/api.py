@@ -204,6 +204,9 @@ class JobletClient(Protocol):
     async def stop(self, job: str) -> str:
         """Ask a job to end; its whole id. Does not wait for the end."""
 
+    async def update(self, job: str, limits: Mapping[str, object]) -> str:
+        """Give a job other limits, by their names in a JobSpec; its whole id."""
+
     async def cancel(self, job: str) -> str:
         """Give up a job that has not started; its whole id."""
 

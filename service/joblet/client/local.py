@@ -11,7 +11,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import TypeVar
 
@@ -180,6 +180,12 @@ class LocalClient:
     async def stop(self, job: str) -> str:
         """Ask a job to end; its whole id."""
         [job_id] = await self._change("StopJob", "sa{sv}", [job, {}], 1)
+        return expect(str, job_id)
+
+    async def update(self, job: str, limits: Mapping[str, object]) -> str:
+        """Give a job other limits; its whole id."""
+        options = {name: _wire(name, value) for name, value in limits.items()}
+        [job_id] = await self._change("UpdateJob", "sa{sv}", [job, options], 1)
         return expect(str, job_id)
 
     async def cancel(self, job: str) -> str:

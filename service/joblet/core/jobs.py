@@ -244,6 +244,34 @@ class JobManager:
                 return job
             return await self._end(job, Reason.STOPPED)
 
+    async def update(self, job_id: str, changes: Mapping[str, object]) -> Job:
+        """Give a job that has not ended other limits, by their names in a spec.
+
+        They are on disk and in force when this returns. Raises NotFound, WrongState, InvalidSpec,
+        HostFailure; after any of them the job is as it was.
+        """
+        async with self._locks.held(job_id):
+            job = await self._get(job_id)
+            if job.state.terminal:
+                raise WrongState(job.id, job.state, "update", "it has ended already")
+            spec = admission.change(job.spec, changes, self._config, self._facts())
+            changed = replace(job, spec=spec)
+            failpoints.hit("update.before-save")
+            await self._store.respecify(changed)
+            failpoints.hit("update.after-save")
+            if job.state in (JobState.INITIALIZING, JobState.RUNNING):
+                try:
+                    # No scope any more: it is about to be settled, and had these limits at its end.
+                    await self._host.limit(changed)
+                except HostFailure:
+                    await self._store.respecify(job)
+                    raise
+            self._live[job.id] = changed
+            self._shards.reweigh(job.id, _weights(spec))
+            self._weigh_soon()
+            log.info("%s: limits changed: %s", job.id, ", ".join(sorted(changes)))
+            return changed
+
     async def cancel(self, job_id: str) -> Job:
         """Give up a job that has not begun. Raises NotFound, WrongState."""
         async with self._locks.held(job_id):
@@ -523,6 +551,19 @@ class JobManager:
             await self._change(job)
         if fact.started_usec is not None:
             await self._began(job, fact.started_usec)
+        if job.spec.revision and fact.ended is None:
+            # Whoever recorded other limits may not have lived to see them in force.
+            self._tasks.start(self._limit_again(job.id), f"{job.id}: limits")
+
+    async def _limit_again(self, job_id: str) -> None:
+        async with self._locks.held(job_id):
+            job = self._live.get(job_id)
+            if job is None:
+                return
+            try:
+                await self._host.limit(job)
+            except HostFailure as err:
+                log.error("%s: its limits may not be those of its record: %s", job_id, err)
 
     async def _began(self, job: Job, started_usec: int) -> None:
         if job.state is JobState.INITIALIZING:

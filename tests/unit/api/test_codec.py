@@ -174,6 +174,43 @@ def test_what_is_wrong_is_told_with_the_name_of_the_field(
         _decode(**{key: value})
 
 
+@pytest.mark.parametrize(
+    ("limits", "complaint"),
+    [
+        ({}, "limits: name at least one of cpu_cores, cpu_weight, io_weight, max_cpu"),
+        ({"max_cpu": Typed("s", "1")}, "max_cpu: expected a number"),
+        ({"cpu_weight": Typed("u", 0)}, "cpu_weight: use 1 to 10000"),
+        ({"cpu_cores": Typed("s", "x")}, "cpu_cores: use numbers"),
+        ({"max_cup": Typed("u", 1)}, "max_cup: unknown key; known are cpu_cores"),
+        *(
+            ({key: Typed("t", 1)}, f"{key}: cannot be changed while a job lives")
+            for key in (
+                *("command", "args", "environment", "name", "timeout_usec", "stop_grace_usec"),
+                *("start_at_usec", "max_work", "max_tmp", "max_shm", "user", "network", "init"),
+            )
+        ),
+    ],
+)
+def test_what_an_update_cannot_change_is_named(limits: dict[str, Typed], complaint: str) -> None:
+    with pytest.raises(InvalidSpec, match=f"^{complaint}"):
+        codec.decode_limits(limits)
+
+
+def test_an_update_reads_the_limits_that_are_named() -> None:
+    limits = {
+        "max_cpu": Typed("i", 50),
+        "cpu_cores": Typed("s", ""),
+        "max_memory": Typed("t", 0),
+        "max_iops": Typed("u", 3),
+    }
+    assert codec.decode_limits(limits) == {
+        "max_cpu": 50,
+        "cpu_cores": (),
+        "max_memory": 0,
+        "max_iops": 3,
+    }
+
+
 def test_a_spec_without_a_command_is_refused() -> None:
     with pytest.raises(InvalidSpec, match="^command: is required$"):
         codec.decode_run({}, now_usec=NOW)

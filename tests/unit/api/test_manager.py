@@ -149,6 +149,7 @@ async def test_nothing_happens_to_a_job_without_the_right(
     job = jobs.put(owner_uid=CALLER_UID + 1)
     for attempt in (
         manager.stop_job(job.id, {}),
+        manager.update_job(job.id, {"max_cpu": Typed("u", 5)}),
         manager.cancel_job(job.id),
         manager.delete_job(job.id),
         manager.delete_all_jobs({"all": Typed("b", True)}),
@@ -157,7 +158,17 @@ async def test_nothing_happens_to_a_job_without_the_right(
     ):
         with pytest.raises(NotAllowed):
             await attempt
-    assert jobs.jobs[job.id].state is JobState.PENDING
+    assert jobs.jobs[job.id] == job
+
+
+async def test_an_update_hands_on_what_was_named(
+    manager: ManagerHandler, jobs: FakeJobManager
+) -> None:
+    job = jobs.put(owner_uid=CALLER_UID)
+    limits = {"cpu_cores": Typed("s", "0-1"), "max_memory": Typed("t", 0)}
+    assert await manager.update_job(job.id[:8], limits) == job.id
+    spec = jobs.jobs[job.id].spec
+    assert (spec.cpu_cores, spec.max_memory, spec.max_cpu) == ((0, 1), 0, None)
 
 
 async def test_pages_follow_one_another_without_gap(

@@ -85,6 +85,10 @@ ID = job_id(1)
         (["job", "run", "--max-tasks=many", "true"], "--max-tasks"),
         (["job", "run", "--max-tasks=9223372036854775808", "true"], "--max-tasks"),
         (["job", "run", "--network=host", "true"], "--network"),
+        (["job", "update", ID], "name at least one limit"),
+        (["job", "update", "--max-cpu=5"], "ID"),
+        (["job", "update", ID, "--max-cpu=fast"], "--max-cpu"),
+        (["job", "update", ID, "--timeout=5m"], "--timeout"),
         # names and environment
         (["job", "run", "--name=", "true"], "--name"),
         (["job", "run", "--name=two words", "true"], "--name"),
