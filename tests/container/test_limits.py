@@ -72,7 +72,6 @@ def test_scope_of_a_plain_job_has_the_defaults_and_no_other_limit(
         "CPUQuotaPerSecUSec": "infinity",
         "MemoryMax": "infinity",
         "AllowedCPUs": "",
-        **dict.fromkeys(IO, ""),
     }
     jobs.stop(job)
     jobs.wait(job)
@@ -106,4 +105,80 @@ def test_a_drop_in_is_read_and_config_show_names_it(machine: Machine, jobs: Jobs
         assert re.search(rf"^defaults\.max_memory +96M +{drop_in}$", shown, re.MULTILINE)
     finally:
         machine.run(["rm", "-r", "/etc/joblet/joblet.toml.d"])
+        machine.run(["systemctl", "restart", "jobletd.service"])
+
+
+def test_update_changes_the_scope_of_a_running_job(machine: Machine, jobs: Jobs) -> None:
+    job = jobs.run("sleep", "1000", **LIMITS)
+    jobs.wait_running(job)
+    line = ["--max-cpu=50", "--cpu-weight=20", "--cpu-cores=1", "--max-memory=1G", "--max-io=3M"]
+    assert ctl(machine, "job", "update", job, *line, "--max-tasks=0") == f"{job}\n"
+    changed = {
+        "CPUQuotaPerSecUSec": "500ms",
+        "CPUWeight": "20",
+        "AllowedCPUs": "1",
+        "MemoryMax": str(1 << 30),
+        "MemorySwapMax": "0",
+        "IOWeight": "50",
+        "TasksMax": "infinity",
+    }
+    assert unit(machine, scope_of(job), *changed) == changed
+    rates = unit(machine, scope_of(job), *IO)
+    for name, shown in rates.items():
+        limit = 100 if "IOPS" in name else 3 << 20
+        assert re.fullmatch(rf"/dev/block/[0-9]+:[0-9]+ {limit}", shown), name
+    lifted = ["--max-cpu=0", "--cpu-cores=all", "--max-memory=0", "--max-io=0", "--max-iops=0"]
+    ctl(machine, "job", "update", job, *lifted)
+    none = {
+        "CPUQuotaPerSecUSec": "infinity",
+        "AllowedCPUs": "",
+        "MemoryMax": "infinity",
+        "MemorySwapMax": "infinity",
+    }
+    assert unit(machine, scope_of(job), *none, *IO) == none
+    status = jobs.status(job)
+    assert (status["max_cpu"], status["cpu_cores"], status["cpu_weight"]) == (0, "", 20)
+    jobs.stop(job)
+    jobs.wait(job)
+
+
+def test_update_outlives_the_daemon_and_ends_with_the_job(machine: Machine, jobs: Jobs) -> None:
+    job = jobs.run("sleep", "1000")
+    jobs.wait_running(job)
+    ctl(machine, "job", "update", job, "--max-memory=64M")
+    # what a daemon does not live to do
+    machine.run(["systemctl", "set-property", "--runtime", scope_of(job), "MemoryMax=infinity"])
+    machine.run(["systemctl", "restart", "jobletd.service"])
+    machine.wait_for(
+        lambda: unit(machine, scope_of(job), "MemoryMax") == {"MemoryMax": str(64 << 20)},
+        "the limit of the record",
+    )
+    assert jobs.status(job)["max_memory"] == 64 << 20
+    jobs.stop(job)
+    jobs.wait(job)
+    with pytest.raises(Refused, match="ended already"):
+        jobs.call("UpdateJob", "sa{sv}", job, 1, "max_cpu", "u", 5)
+    left = machine.run(["sh", "-c", f"find /run/systemd -name '{scope_of(job)}*'"]).stdout
+    assert left == ""
+
+
+def test_slices_weigh_what_their_jobs_weigh(machine: Machine, jobs: Jobs) -> None:
+    settings = machine.read_file("/etc/joblet/joblet.toml")
+    machine.write_file("/etc/joblet/joblet.toml", settings + "[jobs]\nscope_shard_size = 2\n")
+    machine.run(["systemctl", "restart", "jobletd.service"])
+    try:
+        running = [jobs.run("sleep", "1000", cpu_weight=weight) for weight in (100, 250, 40)]
+        jobs.wait_running(*running)
+
+        def weight(shard: int) -> str:
+            return unit(machine, f"joblet-jobs-{shard:02d}.slice", "CPUWeight")["CPUWeight"]
+
+        machine.wait_for(lambda: (weight(0), weight(1)) == ("350", "40"), "the weights of slices")
+        ctl(machine, "job", "update", running[2], "--cpu-weight=500")
+        machine.wait_for(lambda: (weight(0), weight(1)) == ("350", "500"), "the changed weight")
+        for job in running:
+            jobs.stop(job)
+            jobs.wait(job)
+    finally:
+        machine.write_file("/etc/joblet/joblet.toml", settings)
         machine.run(["systemctl", "restart", "jobletd.service"])
