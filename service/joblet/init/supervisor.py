@@ -19,6 +19,7 @@ from collections.abc import Callable
 from joblet import failpoints
 from joblet.init import anchor, firstprocess, procfs, report, rundir, syscalls
 from joblet.init.logwriter import LogWriter
+from joblet.init.oomwatch import OomWatch
 from joblet.init.state import Setup
 from joblet.records import exit as exit_record
 from joblet.records import logindex, spawn
@@ -126,6 +127,7 @@ class Supervisor:
         self._connection: socket.socket | None = None
         self._executing_ns: int | None = None
         self._cgroup: str | None = None
+        self._oom = OomWatch()
         self._status_fd = -1
         self._anchor_open = True
         self._anchor_asked = False
@@ -187,6 +189,8 @@ class Supervisor:
         if self._first_fd >= 0:
             poll.register(self._first_fd, select.POLLIN)
         ended = self._first_fd < 0
+        if not ended:
+            self._watch_memory()
         while not ended:
             for fd, _events in poll.poll():
                 if fd in streams:
@@ -196,6 +200,8 @@ class Supervisor:
                     self._hear_anchor()
                 elif fd == self._first_fd:
                     ended = True
+                elif fd == self._oom.fd:
+                    self._hear_memory()
                 else:
                     self._hear_first()
         # Nothing of the job lives any more: what the pipes hold now is all there will be.
@@ -230,6 +236,27 @@ class Supervisor:
         self._record.term_seen_ns = seen_ns
         self._run.term_seen_ns = self._record.term_seen_ns
         self._write_run_record()
+
+    def _in_scope(self) -> bool:
+        return self._cgroup is not None and self._cgroup.endswith(f"/joblet-{self._job_id}.scope")
+
+    def _watch_memory(self) -> None:
+        if self._cgroup is None or not self._in_scope():
+            return
+        self._oom.open(self._cgroup)
+        if self._oom.fd >= 0:
+            # events come as POLLPRI: a file of this kind can be read at any time
+            self._poll.register(self._oom.fd, select.POLLPRI)
+            self._hear_memory()
+
+    def _hear_memory(self) -> None:
+        fd = self._oom.fd
+        if self._oom.killed():
+            # PID 1 of its namespace takes everybody along.
+            signal.pidfd_send_signal(self._first_fd, signal.SIGKILL)
+            self._oom.close()
+        if self._oom.fd < 0:
+            self._poll.unregister(fd)
 
     def _hear_first(self) -> None:
         try:
@@ -275,6 +302,7 @@ class Supervisor:
         if self._executing_ns is not None:
             self._record.started_ns = self._run.started_ns = self._executing_ns
             self._cgroup = procfs.cgroup_directory(self._run.anchor.pid)
+            self._watch_memory()
             self._write_run_record()
             self._answer(spawn.Started(self._job_id, self._executing_ns), [])
             if self._connection is None:
@@ -320,11 +348,12 @@ class Supervisor:
     def _finish(self) -> None:
         record = self._record
         record.finished_ns = time.time_ns()
+        self._oom.close()
         self._ask_anchor()
         self._wait_status()
         if self._cgroup is None:
             self._cgroup = procfs.cgroup_directory(self._run.anchor.pid)
-        if self._cgroup is not None and self._cgroup.endswith(f"/joblet-{self._job_id}.scope"):
+        if self._cgroup is not None and self._in_scope():
             counters = procfs.read_counters(self._cgroup)
             record.cpu_usec = counters.cpu_usec
             record.memory_peak_bytes = counters.memory_peak_bytes
