@@ -22,6 +22,8 @@ _SHOWN_MAX = 120
 def shown(name: bytes, *, limit: int = _SHOWN_MAX) -> str:
     """A name as text for a message: printable whatever it holds, and not endless."""
     text = name[: 4 * limit].decode("utf-8", "backslashreplace")
+    if len(text) <= limit and text.isprintable():
+        return text
     printable = "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
         for char in text
@@ -35,27 +37,31 @@ def canonical(raw: bytes, *, directory: bool) -> bytes:
     Raises UploadRefused for a name that leaves the tree, that no file system takes, or that only
     a directory may have.
     """
-    entry = shown(raw)
-    if not raw:
-        raise UploadRefused(entry, "its name is empty")
-    if b"\0" in raw:
-        raise UploadRefused(entry, "its name holds a NUL byte")
-    if raw[0] == 0x2F:
-        raise UploadRefused(entry, "its name is absolute")
+    why = ""
     parts = raw.split(b"/")
-    if not directory and parts[-1] in (b"", b"."):
-        raise UploadRefused(entry, "only a directory may have such a name")
+    if not raw:
+        why = "its name is empty"
+    elif b"\0" in raw:
+        why = "its name holds a NUL byte"
+    elif not parts[0] and len(parts) > 1:
+        why = "its name is absolute"
+    elif not directory and parts[-1] in (b"", b"."):
+        why = "only a directory may have such a name"
+    elif b".." in parts:
+        why = "its name goes up with '..'"
+    if why:
+        raise UploadRefused(shown(raw), why)
     if b"" in parts or b"." in parts:
         parts = [part for part in parts if part not in (b"", b".")]
-    if b".." in parts:
-        raise UploadRefused(entry, "its name goes up with '..'")
-    if len(parts) > MAX_DEPTH:
-        raise UploadRefused(entry, f"it lies more than {MAX_DEPTH} directories deep")
-    if len(raw) > NAME_MAX and max(map(len, parts), default=0) > NAME_MAX:
-        raise UploadRefused(entry, f"a part of its name has more than {NAME_MAX} bytes")
     name = b"/".join(parts)
-    if len(name) > PATH_MAX:
-        raise UploadRefused(entry, f"its name has more than {PATH_MAX} bytes")
+    if len(parts) > MAX_DEPTH:
+        why = f"it lies more than {MAX_DEPTH} directories deep"
+    elif len(name) > NAME_MAX and max(map(len, parts)) > NAME_MAX:
+        why = f"a part of its name has more than {NAME_MAX} bytes"
+    elif len(name) > PATH_MAX:
+        why = f"its name has more than {PATH_MAX} bytes"
+    if why:
+        raise UploadRefused(shown(raw), why)
     return name
 
 

@@ -31,6 +31,21 @@ from joblet.archive.unpack import MAX_ENTRIES, Totals
 from joblet.errors import Exhausted, HostFailure, InvalidSpec, JobletError, NotAllowed, NotFound
 
 _PERMISSIONS = 0o777
+_REPLACED = "it was replaced meanwhile"
+_FORBIDDEN = "it may not be read"
+# What a job can do to an entry. Anything else, such as no descriptor left, fails the whole: an
+# archive must not lack files because we were short of something.
+_PROPERTIES = {
+    errno.ENOENT: _REPLACED,
+    errno.ENOTDIR: _REPLACED,
+    errno.ELOOP: _REPLACED,
+    errno.EINVAL: _REPLACED,
+    errno.ENXIO: _REPLACED,
+    errno.EACCES: _FORBIDDEN,
+    errno.EPERM: _FORBIDDEN,
+    errno.EAGAIN: "another process holds a lease on it",
+    errno.EXDEV: "another file system is mounted there",
+}
 
 
 def pack(
@@ -151,7 +166,7 @@ class Packer:
         try:
             fd = beneath.open_directory(top, path)
         except OSError as err:
-            self._skip(name, _why_unreadable(err))
+            self._skip(name, _why_unreadable(err, name))
             return []
         try:
             self._header(name, DIRECTORY, os.fstat(fd))
@@ -164,7 +179,7 @@ class Packer:
         try:
             listing = os.scandir(fd)
         except OSError as err:
-            self._skip(above, _why_unreadable(err))
+            self._skip(above, _why_unreadable(err, above))
             return directories
         with listing:
             while True:
@@ -178,7 +193,7 @@ class Packer:
                     is_directory = found.is_dir(follow_symlinks=False)
                     is_file = found.is_file(follow_symlinks=False)
                 except OSError as err:
-                    self._skip(above, _why_unreadable(err))
+                    self._skip(above, _why_unreadable(err, above))
                     return directories
                 if len(name) > PATH_MAX or name.count(b"/") >= MAX_DEPTH:
                     self._skip(name, "it lies too deep")
@@ -198,7 +213,7 @@ class Packer:
             facts = os.lstat(last, dir_fd=directory)
             target = os.readlink(last, dir_fd=directory)
         except OSError as err:
-            self._skip(name, _why_unreadable(err))
+            self._skip(name, _why_unreadable(err, name))
             return
         self._header(name, LINK, facts, target=target)
 
@@ -206,14 +221,14 @@ class Packer:
         try:
             fd = beneath.open_file(directory, last)
         except OSError as err:
-            self._skip(name, _why_unreadable(err))
+            self._skip(name, _why_unreadable(err, name))
             return
         try:
             facts = os.fstat(fd)
             if stat.S_ISREG(facts.st_mode):
                 self._file(fd, name, facts)
             else:
-                self._skip(name, "it was replaced meanwhile")
+                self._skip(name, _REPLACED)
         finally:
             os.close(fd)
 
@@ -282,9 +297,8 @@ def _path_error(err: OSError, label: str) -> JobletError:
     return HostFailure(f"open '{label}'", code)
 
 
-def _why_unreadable(err: OSError) -> str:
-    if err.errno == errno.EXDEV:
-        return "another file system is mounted there"
-    if err.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-        return "it was replaced meanwhile"
-    return f"it cannot be read: {os.strerror(err.errno or 0)}"
+def _why_unreadable(err: OSError, name: bytes) -> str:
+    """Why an entry is left out. Raises HostFailure for what is no property of the entry."""
+    if err.errno in _PROPERTIES:
+        return _PROPERTIES[err.errno]
+    raise HostFailure(f"read '{shown(name or b'.')}'", err.errno or 0) from err

@@ -112,7 +112,6 @@ class _Unpacking:
     def run(self, source: Source) -> None:
         """Everything, in the order that makes it safe."""
         for entry in tarformat.read(source):
-            label = shown(entry.name)
             name = canonical(entry.name, directory=entry.kind == DIRECTORY)
             try:
                 if entry.kind == FILE:
@@ -122,7 +121,7 @@ class _Unpacking:
                 else:
                     self._remember_link(entry, name)
             except OSError as err:
-                raise self._explained(err, label) from err
+                raise self._explained(err, shown(entry.name)) from err
         for name, (target, mtime_ns) in self._links.items():
             try:
                 self._make_link(name, target, mtime_ns)

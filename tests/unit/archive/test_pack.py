@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import socket
@@ -187,6 +188,19 @@ def test_file_that_changes_has_the_size_of_its_header(
     unpack_bytes(archive, dest)
     assert (dest / "f").stat().st_size == size
     assert ("f" in skipped) == (size_after < size)
+
+
+def test_entry_is_not_left_out_because_we_are_short_of_something(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    (source / "d").mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", refuse)
+        with pytest.raises(HostFailure, match="read 'd': Too many open files"):
+            pack_bytes(source, b"d")
 
 
 def test_small_file_that_shrank_is_filled_up(
