@@ -17,6 +17,8 @@ from joblet.model.job import JobState, Reason
 SHORT_ID = 8
 LIST_TITLES = ("ID", "NAME", "STATE", "EXIT", "START", "DURATION", "OWNER", "COMMAND")
 LIST_ELASTIC = ("NAME", "OWNER")
+# What --wide puts before the command.
+WIDE_TITLES = ("QUEUED", "CPU", "PEAK MEM", "READ", "WRITTEN", "REASON")
 # What `timeout` of coreutils gives.
 TIMED_OUT = 124
 NOTHING = "-"
@@ -65,8 +67,15 @@ def short_ids(ids: Sequence[str]) -> list[str]:
     return [one[:width] for one in ids]
 
 
-def list_rows(jobs: Sequence[JobStatus], now_usec: int) -> list[tuple[str, ...]]:
-    """One row per job, below LIST_TITLES."""
+def list_titles(*, wide: bool) -> tuple[str, ...]:
+    """The titles above list_rows."""
+    return (*LIST_TITLES[:-1], *WIDE_TITLES, LIST_TITLES[-1]) if wide else LIST_TITLES
+
+
+def list_rows(
+    jobs: Sequence[JobStatus], now_usec: int, *, wide: bool = False
+) -> list[tuple[str, ...]]:
+    """One row per job, with what it used where the list is wide; below list_titles."""
     return [
         (
             short,
@@ -76,6 +85,7 @@ def list_rows(jobs: Sequence[JobStatus], now_usec: int) -> list[tuple[str, ...]]
             moment(_start_usec(job)),
             _run_time(job, now_usec) or NOTHING,
             owner(job.owner_uid),
+            *(_totals(job) if wide else ()),
             command_line(job) or NOTHING,
         )
         for short, job in zip(short_ids([job.id for job in jobs]), jobs, strict=True)
@@ -233,15 +243,29 @@ def _result(job: JobStatus) -> list[tuple[str, str]]:
 
 
 def _used(job: JobStatus) -> list[tuple[str, str]]:
-    def bytes_of(count: int | None) -> str:
-        return "" if count is None else size(count)
-
     return [
-        ("CPU Time", "" if job.cpu_usec is None else elapsed(job.cpu_usec)),
-        ("Peak Memory", bytes_of(job.memory_peak_bytes)),
-        ("Read", bytes_of(job.io_read_bytes)),
-        ("Written", bytes_of(job.io_write_bytes)),
+        ("CPU Time", _elapsed(job.cpu_usec)),
+        ("Peak Memory", _bytes(job.memory_peak_bytes)),
+        ("Read", _bytes(job.io_read_bytes)),
+        ("Written", _bytes(job.io_write_bytes)),
     ]
+
+
+def _totals(job: JobStatus) -> tuple[str, ...]:
+    told = (
+        _elapsed(job.queue_usec),
+        *(text for _, text in _used(job)),
+        job.reason or "",
+    )
+    return tuple(text or NOTHING for text in told)
+
+
+def _elapsed(usec: int | None) -> str:
+    return "" if usec is None else elapsed(usec)
+
+
+def _bytes(count: int | None) -> str:
+    return "" if count is None else size(count)
 
 
 def _log(job: JobStatus) -> list[tuple[str, str]]:

@@ -137,13 +137,20 @@ def run(
     help="Only jobs in this state. Repeatable.",
 )
 @click.option("--mine", is_flag=True, help="Only jobs of the calling user.")
+@click.option("--wide", is_flag=True, help="Also time in the queue, what was used, and the reason.")
 @click.option(
     "--limit", type=click.IntRange(min=1), help=f"At most so many jobs; {LIST_LIMIT} if not given."
 )
 @json_option
 @pass_app
 def list_(
-    app: App, *, everything: bool, states: tuple[str, ...], mine: bool, limit: int | None
+    app: App,
+    *,
+    everything: bool,
+    states: tuple[str, ...],
+    mine: bool,
+    wide: bool,
+    limit: int | None,
 ) -> int:
     """List jobs, the newest first."""
     if everything and limit is not None:
@@ -174,8 +181,8 @@ def list_(
         app.output.document([one.known() for one in jobs])
         return 0
     if jobs:
-        rows = jobview.list_rows(jobs, _now_usec())
-        app.output.table(jobview.LIST_TITLES, rows, elastic=jobview.LIST_ELASTIC)
+        rows = jobview.list_rows(jobs, _now_usec(), wide=wide)
+        app.output.table(jobview.list_titles(wide=wide), rows, elastic=jobview.LIST_ELASTIC)
     else:
         app.output.note("no jobs found")
     if more and app.output.interactive:

@@ -332,6 +332,7 @@ _PUBLIC = (
     _StatusKey("started_usec", "t", lambda job: job.started_usec),
     _StatusKey("finished_usec", "t", lambda job: job.finished_usec),
     _StatusKey("queue_usec", "t", lambda job: job.queue_usec),
+    _StatusKey("run_usec", "t", lambda job: job.run_usec),
     _StatusKey("reason", "s", lambda job: job.reason.value if job.reason else None),
     _StatusKey("exit_code", "i", lambda job: job.exit_code),
     _StatusKey("detail", "s", lambda job: _sendable(job.detail)),

@@ -37,6 +37,7 @@ class JobStatus:
     started_usec: int | None = None
     finished_usec: int | None = None
     queue_usec: int | None = None
+    run_usec: int | None = None
     reason: Reason | None = None
     exit_code: int | None = None
     detail: str | None = None

@@ -150,6 +150,13 @@ class Job:
             return None
         return max(0, self.started_usec - self.due_usec)
 
+    @property
+    def run_usec(self) -> int | None:
+        """How long the program ran, or None before its end."""
+        if self.started_usec is None or self.finished_usec is None:
+            return None
+        return max(0, self.finished_usec - self.started_usec)
+
     def moved(self, state: JobState, **changes: object) -> Job:
         """A copy in another state.
 

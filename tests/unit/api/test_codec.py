@@ -337,6 +337,7 @@ def test_an_ended_job_has_its_end_and_totals_where_known() -> None:
     assert status["reason"] == ("s", "oom")
     assert status["exit_code"] == ("i", 137)
     assert status["queue_usec"] == ("t", 3)
+    assert status["run_usec"] == ("t", 6)
     assert status["cpu_usec"] == ("t", 4)
     assert status["log_bytes"] == ("t", 6)
     assert status["log_dropped_bytes"] == ("t", 0)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 
 import pytest
@@ -39,6 +40,26 @@ def test_list_has_a_line_per_job_newest_first(ctl: Ctl, host: FakeClient) -> Non
         "00000002  -     SCHEDULED  -     2025-11-22 10:26:40  -         root   -",
         "00000001  old   FAILED     3     2025-11-22 09:26:41  1m30s     root   sh -c 'exit 3'",
     ]
+
+
+def test_a_wide_list_says_what_was_used(ctl: Ctl, host: FakeClient) -> None:
+    done = ended(
+        1,
+        0,
+        queue_usec=1_500_000,
+        cpu_usec=20_000,
+        memory_peak_bytes=90 << 20,
+        io_read_bytes=0,
+        io_write_bytes=4096,
+        command="sh",
+    )
+    host.jobs = {one.id: one for one in (done, job(2))}
+    head, running, finished = ctl("job", "list", "--wide").out.splitlines()
+    assert re.split(r"  +", head)[6:] == [
+        *("OWNER", "QUEUED", "CPU", "PEAK MEM", "READ", "WRITTEN", "REASON", "COMMAND")
+    ]
+    assert re.split(r"  +", finished)[7:] == ["1.5s", "20ms", "90 MB", "0 B", "4 KB", "exit", "sh"]
+    assert re.split(r"  +", running)[7:] == ["-"] * 7
 
 
 def test_an_empty_list_is_no_result_and_no_error(ctl: Ctl) -> None:
@@ -154,6 +175,15 @@ def test_status_has_a_section_for_everything_known(ctl: Ctl, host: FakeClient) -
         max_cpu=50,
         max_memory=256 << 20,
         max_tasks=64,
+        cpu_weight=300,
+        cpu_cores="0-3,5",
+        max_io_bps=2 << 20,
+        max_iops=100,
+        io_weight=50,
+        max_work=4 << 30,
+        max_tmp=256 << 20,
+        max_shm=64 << 20,
+        user=1000,
         network="none",
     )
     host.jobs = {one.id: one}
@@ -174,8 +204,17 @@ def test_status_has_a_section_for_everything_known(ctl: Ctl, host: FakeClient) -
         "",
         "Resource Limits:",
         "  Max CPU: 50%",
+        "  CPU Weight: 300",
+        "  CPU Cores: 0-3,5",
         "  Max Memory: 256 MB",
+        "  Max IO: 2 MB/s",
+        "  Max IOPS: 100",
+        "  IO Weight: 50",
         "  Max Tasks: 64",
+        "  Work Size: 4 GB",
+        "  Tmp Size: 256 MB",
+        "  Shm Size: 64 MB",
+        "  User: 1000",
         "  Timeout: 10.0s",
         "  Stop Grace: 10.0s",
         "",
