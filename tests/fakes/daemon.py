@@ -35,7 +35,7 @@ FACTS = HostFacts(
 )
 TRUE = JobSpec(command="true")
 # In the time of a turned loop; the real one is far shorter.
-PATIENCE_S = 3600.0
+PATIENCE_S = 7200.0
 
 
 class World:
@@ -166,10 +166,12 @@ class Daemon:
 
     async def hold(self, condition: Callable[[], object]) -> None:
         """Wait for a condition."""
+        pause_s = 0.001
         async with asyncio.timeout(PATIENCE_S):
             # There is no event to wait for, and in a turned loop no time goes by.
-            while not condition():  # noqa: ASYNC110
-                await asyncio.sleep(0.001)
+            while not condition():
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, 1.0)
 
     async def quiet(self) -> None:
         """Wait until nothing of an ended job is left to do."""

@@ -59,7 +59,8 @@ class Attempt:
     no_scope: Exception | None = None  # after the fork, before the gate
     hold: asyncio.Event | None = None  # waits for this before the gate
     ends: dict[str, Any] | None = None  # the program ends before its start could be told
-    silent: bool = False  # it runs, but its start is never told
+    silent: bool = False  # it runs, but only its run record tells of its start
+    untold: bool = False  # it runs, and not even that
 
 
 @dataclass
@@ -192,11 +193,14 @@ class FakeJobHost(JobHost):
         if attempt.ends is not None:
             host.end(job.id, **{"started_usec": host.clock.now_usec(), **attempt.ends})
             return None
-        run.started_usec = host.clock.now_usec()
+        if not attempt.untold:
+            run.started_usec = host.clock.now_usec()
         failpoints.hit("launch.after-gate")
         await self._pace()
         self._check()
-        return None if attempt.silent or run.ended else Launched(started_usec=run.started_usec)
+        if attempt.silent or run.started_usec is None or run.ended:
+            return None
+        return Launched(started_usec=run.started_usec)
 
     def exited(self, job_id: str) -> None:
         self._check()

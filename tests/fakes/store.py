@@ -41,7 +41,7 @@ class FakeJobStore(JobStore):
         self.disk = disk
         self.dead = False
         self.failing_reads = False
-        self._pace = pace
+        self.pace = pace
         self._rows = dict(disk.rows)
 
     async def insert(self, job: Job) -> None:
@@ -132,12 +132,12 @@ class FakeJobStore(JobStore):
         self._check()
         if self.failing_reads:
             raise HostFailure("database", errno.EIO)
-        await self._pace()
+        await self.pace()
         self._check()
 
     async def _commit(self, what: str) -> None:
         self._check()
-        await self._pace()
+        await self.pace()
         self._check()
         if self.disk.full:
             raise HostFailure(f"database: {what}", errno.ENOSPC)

@@ -79,6 +79,8 @@ class JobManager:
         self._launches: dict[str, int] = {}
         self._waiters: dict[str, list[asyncio.Future[Job]]] = {}
         self._deadlines: dict[str, asyncio.TimerHandle] = {}
+        # Ends that are decided and that the disk does not take yet: when they are tried again.
+        self._unrecorded: dict[str, asyncio.TimerHandle] = {}
         self._scheduler = Scheduler(config.jobs.max_running)
         self._shards = Shards(config.jobs.scope_shard_size)
         self._work = WorkDirs(config.ids, facts, files, mover)
@@ -107,7 +109,7 @@ class JobManager:
             self._alarm.cancel()
         if self._weighing is not None:
             self._weighing.cancel()
-        for timer in self._deadlines.values():
+        for timer in (*self._deadlines.values(), *self._unrecorded.values()):
             timer.cancel()
         await self._tasks.cancel()
 
@@ -426,8 +428,10 @@ class JobManager:
     async def _launch(self, job_id: str) -> None:
         async with self._locks.held(job_id):
             job = self._live.get(job_id)
-            if job is None or job.state not in (JobState.PENDING, JobState.SCHEDULED):
+            waits = job is not None and job.state in (JobState.PENDING, JobState.SCHEDULED)
+            if job is None or not waits or job_id in self._unrecorded:
                 self._release(job_id)
+                self._kick()
                 return
             if job.state is JobState.SCHEDULED:
                 job = job.moved(JobState.PENDING)
@@ -511,6 +515,10 @@ class JobManager:
             job = self._live.get(job_id)
             if job is None or job.state not in (JobState.INITIALIZING, JobState.RUNNING):
                 return
+            if job_id in self._unrecorded:
+                # What is decided stays decided: a gate that closed because of a failed launch
+                # would send the job back to the queue.
+                return
             ended = self._host.ended(job_id)
             if ended is None:
                 await self._note_start(job)
@@ -581,10 +589,12 @@ class JobManager:
         async with self._locks.held(job.id):
             await self._finish(job, loss, None)
 
-    async def _finish(self, job: Job, end: Verdict, ended: Ended | None) -> None:
+    async def _finish(self, job: Job, end: Verdict, ended: Ended | None) -> bool:
+        """Record the end of a job; False: the disk does not take it now, it is tried again."""
         if job.state is JobState.PENDING and end.state is not JobState.CANCELED:
             job = job.moved(JobState.INITIALIZING)
-        if ended is None:
+        if ended is None or ended.status_lost:
+            # Who wrote that record may not have known the log.
             summary = self._files.summary(job.id)
             log_bytes, log_dropped = summary.end_offset, summary.dropped_bytes
         else:
@@ -608,15 +618,18 @@ class JobManager:
             # The exit record stays where it is, and the job stays as it is, until it can be kept.
             log.error("%s: its end cannot be recorded yet: %s", job.id, err)
             self._live[job.id] = job
-            loop = asyncio.get_running_loop()
-            loop.call_later(_RETRY_S, self._retry, job, end, ended)
-            return
+            self._forget_timer(self._unrecorded, job.id)
+            self._unrecorded[job.id] = asyncio.get_running_loop().call_later(
+                _RETRY_S, self._retry, job, end, ended
+            )
+            return False
         failpoints.hit("finish.after-save")
+        waited = job.state in (JobState.PENDING, JobState.SCHEDULED)
+        has_traces = not waited or job.id in self._launches
         self._live.pop(job.id, None)
         self._launches.pop(job.id, None)
-        timer = self._deadlines.pop(job.id, None)
-        if timer is not None:
-            timer.cancel()
+        self._forget_timer(self._deadlines, job.id)
+        self._forget_timer(self._unrecorded, job.id)
         self._release(job.id)
         self._work.ended(done)
         if job.spec.secret_names:
@@ -628,11 +641,17 @@ class JobManager:
             if not future.done():
                 future.set_result(done)
         self._events.publish(JobFinished(done))
-        if job.state is not JobState.PENDING and job.state is not JobState.SCHEDULED:
-            # A stop, a timeout or an unknown end may leave a failed scope behind.
-            suspicious = ended is None or ended.term_seen_usec is not None or bool(ended.oom_kills)
+        if has_traces:
+            # A stop, a timeout, a failed launch or an unknown end may leave a failed scope behind.
+            suspicious = (
+                ended is None
+                or ended.gate_closed
+                or ended.term_seen_usec is not None
+                or bool(ended.oom_kills)
+            )
             self._tasks.start(self._clear(done, suspicious=suspicious), f"{job.id}: clear")
         self._kick()
+        return True
 
     def _kept_project(self, job: Job) -> int | None:
         """Nothing in its work directory: nothing to keep, and the next job may have its number."""
@@ -663,7 +682,9 @@ class JobManager:
     async def _cancel(self, job: Job) -> Job:
         self._scheduler.remove(job.id)
         end = Verdict(JobState.CANCELED, Reason.CANCELED, verdict.EXIT_STOPPED)
-        await self._finish(job, end, None)
+        if not await self._finish(job, end, None):
+            # It does not start any more, unless the daemon dies before the disk takes it.
+            raise HostFailure("cancel", 0, "it cannot be recorded yet; it will be tried again")
         return await self._get(job.id)
 
     async def _end(self, job: Job, reason: Reason) -> Job:
@@ -712,6 +733,12 @@ class JobManager:
         self._live[job.id] = job
         await self._store.save(job, durable=False)
         self._events.publish(JobChanged(job))
+
+    @staticmethod
+    def _forget_timer(timers: dict[str, asyncio.TimerHandle], job_id: str) -> None:
+        timer = timers.pop(job_id, None)
+        if timer is not None:
+            timer.cancel()
 
     def _release(self, job_id: str) -> None:
         self._active.discard(job_id)

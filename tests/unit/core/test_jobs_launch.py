@@ -1,0 +1,277 @@
+"""From queue to program: what a launch does when the host, joblet-init or the disk fails."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from dataclasses import replace
+
+import pytest
+
+from joblet.errors import HostFailure
+from joblet.model.job import JobState, Reason
+from tests.fakes.clock import EPOCH_USEC
+from tests.fakes.daemon import TRUE, World
+from tests.fakes.host import Attempt
+from tests.unit.core.conftest import Start
+
+REFUSED = HostFailure("scope", 0, "the manager says no")
+GONE = ConnectionResetError("joblet-init went away")
+RETRY_S = 1.0
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        Attempt(refused=REFUSED),
+        Attempt(no_scope=REFUSED),
+        Attempt(refused=OSError(errno.EMFILE, "Too many open files")),
+        Attempt(refused=ValueError("plan: holds a NUL")),
+    ],
+    ids=["spawn", "scope", "descriptors", "plan"],
+)
+async def test_a_launch_that_the_host_refuses_fails_the_job_with_its_words(
+    world: World, start: Start, attempt: Attempt
+) -> None:
+    daemon = await start(max_running=1)
+    world.host.attempts.append(attempt)
+    job = await daemon.submit()
+    done = await daemon.ended(job.id)
+    assert (done.state, done.reason, done.exit_code) == (JobState.FAILED, Reason.SETUP, 125)
+    assert str(attempt.refused or attempt.no_scope) == done.detail
+    assert done.started_usec is None
+    await daemon.quiet()
+    assert world.host.executions == {}
+    assert world.shelf.logs[job.id].sealed
+    assert (await daemon.run()).id != job.id
+
+
+async def test_a_log_that_cannot_be_made_fails_the_job(world: World, start: Start) -> None:
+    daemon = await start(max_running=1)
+    daemon.files.fails = HostFailure("job files", errno.ENOSPC, "log")
+    done = await daemon.ended((await daemon.submit()).id)
+    assert (done.state, done.reason) == (JobState.FAILED, Reason.SETUP)
+    assert "No space left" in done.detail
+    assert world.host.launches == []
+    await daemon.run()
+
+
+async def test_nothing_runs_before_the_disk_knows_that_it_may_have_run(
+    world: World, start: Start
+) -> None:
+    daemon = await start()
+    world.host.attempts.append(Attempt(hold=(held := asyncio.Event())))
+    job = await daemon.submit()
+    world.disk.full = True
+    held.set()
+    await daemon.hold(lambda: job.id in world.host.runs and world.host.runs[job.id].ended)
+    assert world.host.executions == {}
+    world.disk.full = False
+    assert (await daemon.ended(job.id)).state is JobState.FAILED
+
+
+async def test_the_row_of_a_launch_names_boot_and_slice_before_the_program_runs(
+    world: World, start: Start
+) -> None:
+    daemon = await start()
+    job = await daemon.run()
+    row = world.disk.rows[job.id]
+    assert (row.state, row.boot_id, row.shard) == (JobState.INITIALIZING, "boot-1", 0)
+
+
+async def test_a_job_whose_launch_and_row_both_fail_leaves_no_exception_behind(
+    world: World, start: Start
+) -> None:
+    unseen: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
+    daemon = await start()
+    job = await daemon.submit()
+    world.disk.full = True
+    world.host.attempts.append(Attempt(refused=REFUSED))
+    await daemon.hold(lambda: world.host.launches)
+    await asyncio.sleep(3 * RETRY_S)
+    world.disk.full = False
+    assert (await daemon.ended(job.id)).detail == str(REFUSED)
+    assert unseen == []
+
+
+async def test_a_launch_is_tried_again_when_joblet_init_goes_away(
+    world: World, start: Start
+) -> None:
+    daemon = await start(max_running=1)
+    world.host.attempts += [Attempt(refused=GONE), Attempt(no_scope=GONE)]
+    job = await daemon.run()
+    assert world.host.launches == [job.id] * 3
+    assert world.host.executions == {job.id: 1}
+    assert daemon.seen.names(job.id) == [
+        "JobNew PENDING",
+        *["JobChanged INITIALIZING", "JobChanged PENDING"] * 2,
+        "JobChanged INITIALIZING",
+        "JobChanged RUNNING",
+    ]
+    world.host.end(job.id)
+    await daemon.quiet()
+
+
+async def test_a_launch_that_meets_its_end_five_times_is_given_up(
+    world: World, start: Start
+) -> None:
+    daemon = await start(max_running=1)
+    world.host.attempts += [Attempt(refused=GONE)] * 5
+    job = await daemon.submit()
+    after = await daemon.submit()
+    done = await daemon.ended(job.id)
+    assert (done.state, done.reason) == (JobState.FAILED, Reason.SETUP)
+    assert "5 times" in done.detail
+    await daemon.until(after.id, JobState.RUNNING)
+    assert world.host.launches == [*[job.id] * 5, after.id]
+
+
+async def test_a_job_that_waits_again_keeps_its_place_in_the_queue(
+    world: World, start: Start
+) -> None:
+    daemon = await start(max_running=1)
+    world.host.attempts.append(Attempt(refused=GONE))
+    first, second = await daemon.submit(), await daemon.submit()
+    await daemon.until(first.id, JobState.RUNNING)
+    assert world.host.launches == [first.id, first.id]
+    world.host.end(first.id)
+    await daemon.until(second.id, JobState.RUNNING)
+
+
+async def test_a_program_that_ends_before_its_start_is_told_is_settled(
+    world: World, start: Start
+) -> None:
+    daemon = await start()
+    world.host.attempts.append(Attempt(ends={"exit_status": 3}))
+    done = await daemon.ended((await daemon.submit()).id)
+    assert (done.state, done.exit_code, done.started_usec) == (JobState.FAILED, 3, EPOCH_USEC)
+    assert daemon.seen.names(done.id)[1:] == ["JobChanged INITIALIZING", "JobFinished FAILED"]
+    await daemon.quiet()
+
+
+async def test_a_start_that_was_not_told_is_found_in_the_run_record(
+    world: World, start: Start
+) -> None:
+    daemon = await start()
+    world.host.attempts.append(Attempt(silent=True))
+    job = await daemon.submit()
+    await daemon.until(job.id, JobState.RUNNING)
+    assert (await daemon.manager.resolve(job.id)).started_usec == EPOCH_USEC
+
+
+async def test_a_start_that_is_told_late_is_noted_with_the_poke(world: World, start: Start) -> None:
+    daemon = await start()
+    world.host.attempts.append(Attempt(untold=True))
+    job = await daemon.submit()
+    await daemon.hold(lambda: world.host.running())
+    await asyncio.sleep(5)
+    assert daemon.seen.states[job.id] is JobState.INITIALIZING
+    world.host.runs[job.id].started_usec = EPOCH_USEC
+    world.host.poke(job.id)
+    await daemon.until(job.id, JobState.RUNNING)
+    assert (await daemon.manager.resolve(job.id)).started_usec == EPOCH_USEC
+
+
+async def test_a_gate_that_closed_unseen_sends_the_job_back_to_the_queue(
+    world: World, start: Start
+) -> None:
+    daemon = await start(max_running=1)
+    world.host.attempts.append(
+        Attempt(ends={"gate_closed": True, "exit_status": 125, "started_usec": None})
+    )
+    job = await daemon.submit()
+    await daemon.until(job.id, JobState.RUNNING)
+    assert world.host.launches == [job.id, job.id]
+    assert (job.id, True) in world.host.clears
+
+
+async def test_a_stop_during_a_launch_waits_for_it_and_then_stops(
+    world: World, start: Start
+) -> None:
+    daemon = await start()
+    world.host.attempts.append(Attempt(hold=(held := asyncio.Event())))
+    job = await daemon.submit()
+    await daemon.until(job.id, JobState.INITIALIZING)
+    stopping = asyncio.ensure_future(daemon.manager.stop(job.id))
+    await asyncio.sleep(1)
+    assert world.host.stops == []
+    held.set()
+    await stopping
+    done = await daemon.ended(job.id)
+    assert (done.state, done.reason, done.exit_code) == (JobState.STOPPED, Reason.STOPPED, 143)
+
+
+async def test_a_stop_during_a_launch_that_fails_finds_an_ended_job_or_one_to_cancel(
+    world: World, start: Start
+) -> None:
+    daemon = await start(max_running=1)
+    world.host.attempts.append(Attempt(hold=(held := asyncio.Event()), no_scope=GONE))
+    job = await daemon.submit()
+    await daemon.until(job.id, JobState.INITIALIZING)
+    stopping = asyncio.ensure_future(daemon.manager.stop(job.id))
+    await asyncio.sleep(1)
+    held.set()
+    assert (await stopping).state is JobState.CANCELED
+    await daemon.quiet()
+    assert world.host.executions == {}
+
+
+async def test_a_job_whose_failure_is_not_recorded_yet_is_not_started_again(
+    world: World, start: Start
+) -> None:
+    daemon = await start()
+    world.host.attempts.append(Attempt(hold=(held := asyncio.Event()), no_scope=REFUSED))
+    job = await daemon.submit()
+    await daemon.until(job.id, JobState.INITIALIZING)
+    await asyncio.sleep(1)
+    world.disk.full = True
+    held.set()
+    await daemon.hold(lambda: world.host.runs[job.id].ended)
+    # the poke of the closed gate comes while the end waits for the disk
+    await asyncio.sleep(RETRY_S / 2)
+    world.disk.full = False
+    done = await daemon.ended(job.id)
+    assert (done.state, done.detail) == (JobState.FAILED, str(REFUSED))
+    await daemon.quiet()
+    assert (world.host.launches, world.host.executions) == ([job.id], {})
+
+
+async def test_a_cancel_that_is_not_recorded_yet_keeps_the_job_from_starting(
+    world: World, start: Start
+) -> None:
+    daemon = await start(max_running=1)
+    blocker = await daemon.run()
+    job = await daemon.submit()
+    held = asyncio.Event()
+
+    async def until_released() -> None:
+        await held.wait()
+
+    daemon.store.pace = until_released
+    canceling = asyncio.ensure_future(daemon.manager.cancel(job.id))
+    ending = asyncio.ensure_future(daemon.ended(blocker.id))
+    await asyncio.sleep(0)
+    world.host.end(blocker.id)
+    await asyncio.sleep(1)
+    world.disk.full = True
+    held.set()
+    with pytest.raises(HostFailure, match="cannot be recorded yet"):
+        await canceling
+    await asyncio.sleep(RETRY_S / 2)
+    world.disk.full = False
+    await ending
+    assert (await daemon.ended(job.id)).state is JobState.CANCELED
+    await daemon.quiet()
+    assert world.host.launches == [blocker.id]
+
+
+async def test_jobs_go_on_when_the_manager_closes(world: World, start: Start) -> None:
+    daemon = await start(max_running=1)
+    job = await daemon.run(replace(TRUE, timeout_usec=1_000_000))
+    waiting = await daemon.submit()
+    await daemon.manager.close()
+    await asyncio.sleep(5)
+    assert world.host.running() == [job.id]
+    assert world.host.stops == []
+    assert world.disk.rows[waiting.id].state is JobState.PENDING
