@@ -175,7 +175,8 @@ class Daemon:
 
     async def quiet(self) -> None:
         """Wait until nothing of an ended job is left to do."""
-        await self.hold(lambda: not self.world.host.runs and not self.manager.running)
+        host = self.world.host
+        await self.hold(lambda: not host.runs and not host.scopes and not self.manager.running)
 
 
 def open_descriptors() -> int:

@@ -71,7 +71,6 @@ class Run:
     supervisor_alive: bool = False
     started_usec: int | None = None
     ended: Ended | None = None
-    scope: str | None = None  # its active state
     gate_open: bool = False
     hears_stop: bool = True
 
@@ -84,6 +83,7 @@ class Host:
     shelf: Shelf
     boot: str = "boot-1"
     runs: dict[str, Run] = field(default_factory=dict)
+    scopes: dict[str, str] = field(default_factory=dict)  # id: active state
     attempts: deque[Attempt] = field(default_factory=deque)
     going_down: bool = False
     # What was asked of it, in order.
@@ -108,7 +108,10 @@ class Host:
         run.ended = an_end(**facts)
         run.supervisor_alive = False
         failed = run.ended.term_seen_usec is not None or run.ended.oom_kills
-        run.scope = None if run.scope is None or not failed else "failed"
+        if job_id in self.scopes and failed:
+            self.scopes[job_id] = "failed"
+        else:
+            self.scopes.pop(job_id, None)
         if not run.ended.gate_closed and job_id in self.shelf.logs:
             self.shelf.logs[job_id].sealed = True
         if poke:
@@ -136,6 +139,7 @@ class Host:
         """Everything in /run, every process and every scope is gone."""
         self.boot += "'"
         self.runs.clear()
+        self.scopes.clear()
         self.pokes.clear()
         self.weights.clear()
 
@@ -180,7 +184,9 @@ class FakeJobHost(JobHost):
             if attempt.no_scope is not None:
                 raise attempt.no_scope
             self._check()
-            run.scope = "active"
+            if job.id in host.scopes:
+                raise HostFailure("scope", 0, f"joblet-{job.id}.scope exists already")
+            host.scopes[job.id] = "active"
             await cleared
             self._check()
             failpoints.hit("launch.before-gate")
@@ -228,7 +234,7 @@ class FakeJobHost(JobHost):
 
     async def scopes(self) -> list[ScopeFact]:
         await self._reach()
-        return [ScopeFact(i, run.scope) for i, run in self.host.runs.items() if run.scope]
+        return [ScopeFact(job_id, state) for job_id, state in self.host.scopes.items()]
 
     async def stop(self, job: Job) -> None:
         await self._reach()
@@ -254,16 +260,15 @@ class FakeJobHost(JobHost):
     async def clear(self, job: Job, *, suspicious: bool) -> None:
         await self._reach()
         self.host.clears.append((job.id, suspicious))
-        run = self.host.runs.get(job.id)
-        if run is None:
-            return
-        if run.scope is not None and not suspicious:
-            raise AssertionError(f"{job.id}: its scope is {run.scope}, and would stay")
-        del self.host.runs[job.id]
+        if job.id in self.host.scopes and not suspicious:
+            raise AssertionError(f"{job.id}: its scope would stay: {self.host.scopes[job.id]}")
+        self.host.scopes.pop(job.id, None)
+        self.host.runs.pop(job.id, None)
 
     async def sweep(self, job_id: str) -> None:
         await self._reach()
         self.host.sweeps.append(job_id)
+        self.host.scopes.pop(job_id, None)
         self.host.runs.pop(job_id, None)
 
     async def shutting_down(self) -> bool:

@@ -332,6 +332,10 @@ class JobManager:
 
     def open_log(self, job_id: str) -> tuple[int, int]:
         """Read-only descriptors of log and index; the caller closes. Raises NotFound."""
+        if job_id not in self._live:
+            # Else a log that was opened before its job was canceled, by a daemon that was killed
+            # right then, would keep its followers waiting.
+            self._files.seal(job_id)
         try:
             return self._files.open_for_reading(job_id)
         except NotFound:
@@ -509,8 +513,11 @@ class JobManager:
         self._host.exited(job_id)
         self._tasks.start(self.settle_now(job_id), f"{job_id}: settle")
 
-    async def settle_now(self, job_id: str) -> None:
-        """Look at the job's records, and bring it to its end if they tell of one."""
+    async def settle_now(self, job_id: str, *, suspicious: bool = False) -> None:
+        """Look at the job's records, and bring it to its end if they tell of one.
+
+        suspicious: whatever they tell, a scope of it is still there.
+        """
         async with self._locks.held(job_id):
             job = self._live.get(job_id)
             if job is None or job.state not in (JobState.INITIALIZING, JobState.RUNNING):
@@ -523,20 +530,22 @@ class JobManager:
             if ended is None:
                 await self._note_start(job)
                 return
-            await self._settle(job, ended)
+            await self._settle(job, ended, suspicious=suspicious)
 
     async def _note_start(self, job: Job) -> None:
         fact = self._host.run(job.id)
         if job.state is JobState.INITIALIZING and fact is not None and fact.started_usec:
             await self._began(job, fact.started_usec)
 
-    async def _settle(self, job: Job, ended: Ended) -> None:
-        if ended.gate_closed and job.stop_reason is None:
+    async def _settle(self, job: Job, ended: Ended, *, suspicious: bool) -> None:
+        never_ran = ended.gate_closed and job.state is JobState.INITIALIZING
+        if never_ran and job.stop_reason is None:
             await self._host.clear(job, suspicious=True)
             await self.requeue(job)
             return
         shutting_down = ended.term_seen_usec is not None and await self._going_down()
-        await self._finish(job, verdict.judge(job, ended, shutting_down=shutting_down), ended)
+        end = verdict.judge(job, ended, shutting_down=shutting_down)
+        await self._finish(job, end, ended, suspicious=suspicious)
 
     async def adopt(self, job: Job, fact: RunFact) -> None:
         """A job of an earlier daemon that runs, or is about to, or has just ended."""
@@ -585,11 +594,14 @@ class JobManager:
     async def lose(self, job: Job, detail: str) -> None:
         """A job whose end nobody can tell."""
         loss = Verdict(JobState.FAILED, Reason.LOST, verdict.EXIT_SETUP, detail)
-        await self._host.sweep(job.id)
+        # Recorded first, swept then: the other way round a daemon that is killed in between would
+        # leave a job that looks as if it had never run.
         async with self._locks.held(job.id):
             await self._finish(job, loss, None)
 
-    async def _finish(self, job: Job, end: Verdict, ended: Ended | None) -> bool:
+    async def _finish(
+        self, job: Job, end: Verdict, ended: Ended | None, *, suspicious: bool = False
+    ) -> bool:
         """Record the end of a job; False: the disk does not take it now, it is tried again."""
         if job.state is JobState.PENDING and end.state is not JobState.CANCELED:
             job = job.moved(JobState.INITIALIZING)
@@ -620,7 +632,7 @@ class JobManager:
             self._live[job.id] = job
             self._forget_timer(self._unrecorded, job.id)
             self._unrecorded[job.id] = asyncio.get_running_loop().call_later(
-                _RETRY_S, self._retry, job, end, ended
+                _RETRY_S, self._retry, job, end, ended, suspicious
             )
             return False
         failpoints.hit("finish.after-save")
@@ -644,7 +656,8 @@ class JobManager:
         if has_traces:
             # A stop, a timeout, a failed launch or an unknown end may leave a failed scope behind.
             suspicious = (
-                ended is None
+                suspicious
+                or ended is None
                 or ended.gate_closed
                 or ended.term_seen_usec is not None
                 or bool(ended.oom_kills)
@@ -661,17 +674,20 @@ class JobManager:
             log.warning("%s: %s", job.id, err)
             return job.project
 
-    def _retry(self, job: Job, end: Verdict, ended: Ended | None) -> None:
+    def _retry(self, job: Job, end: Verdict, ended: Ended | None, suspicious: bool) -> None:
         async def again() -> None:
             async with self._locks.held(job.id):
                 if job.id in self._live:
-                    await self._finish(job, end, ended)
+                    await self._finish(job, end, ended, suspicious=suspicious)
 
         self._tasks.start(again(), f"{job.id}: record the end")
 
     async def _clear(self, job: Job, *, suspicious: bool) -> None:
         failpoints.hit("finish.before-clear")
         try:
+            if job.reason is Reason.LOST:
+                # Nobody saw it end, so it may not have.
+                await self._host.sweep(job.id)
             await self._host.clear(job, suspicious=suspicious)
         except JobletError as err:
             # The reconciler of the next start sees to it.

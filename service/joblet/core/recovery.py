@@ -16,7 +16,7 @@ from joblet import failpoints
 from joblet.core.jobs import JobManager
 from joblet.core.ports import JobFiles, JobHost, JobStore, SecretStore
 from joblet.errors import JobletError
-from joblet.model.job import Job, JobState
+from joblet.model.job import Job, JobState, Reason
 from joblet.model.run import RunFact
 
 log = logging.getLogger(__name__)
@@ -53,26 +53,20 @@ class Recovery:
         """Settle every difference. Afterwards the manager knows all jobs that have not ended."""
         rows = {job.id: job for job in await self._store.unfinished()}
         runs = {fact.job_id: fact for fact in self._host.runs()}
+        scopes = {scope.job_id for scope in await self._host.scopes()}
         failpoints.hit("recovery.listed")
         for job in rows.values():
             try:
-                await self._settle(job, runs.get(job.id))
+                await self._settle(job, runs.get(job.id), has_scope=job.id in scopes)
             except JobletError as err:
                 # One job's trouble is not the others': it stays as it is until the next start.
                 log.error("%s: cannot be settled: %s", job.id, err)
             failpoints.hit("recovery.settled-one")
-        known = set(rows)
-        for job_id in runs:
-            if job_id not in known:
-                known.add(job_id)
-                await self._left_behind(job_id)
-        for scope in await self._host.scopes():
-            if scope.job_id not in known:
-                known.add(scope.job_id)
-                await self._left_behind(scope.job_id)
+        for job_id in sorted((runs.keys() | scopes) - rows.keys()):
+            await self._left_behind(job_id)
         failpoints.hit("recovery.done")
 
-    async def _settle(self, job: Job, fact: RunFact | None) -> None:
+    async def _settle(self, job: Job, fact: RunFact | None, *, has_scope: bool) -> None:
         manager = self._manager
         if job.boot_id and job.boot_id != self._host.boot_id():
             log.warning("%s: %s", job.id, _REBOOTED)
@@ -81,19 +75,22 @@ class Recovery:
             if job.state is JobState.RUNNING:
                 log.warning("%s: %s", job.id, _NO_TRACE)
                 await manager.lose(job, _NO_TRACE)
-            elif job.state is JobState.INITIALIZING:
-                await manager.requeue(job)
             else:
-                manager.enqueue(job)
+                if has_scope:
+                    # Another scope of that name could not be started beside it.
+                    await self._host.sweep(job.id)
+                await self._again(job)
         elif fact.ended is not None:
             log.info("%s: ended while the daemon was away", job.id)
             await manager.adopt(job, fact)
-            await manager.settle_now(job.id)
+            await manager.settle_now(job.id, suspicious=has_scope)
         elif fact.supervisor_alive or await self._replaced(job.id):
             log.info("%s: adopted", job.id)
             await manager.adopt(job, fact)
-        elif job.state in (JobState.PENDING, JobState.SCHEDULED) or not self._was_born(fact):
-            # Its directory was made, nothing was forked yet.
+        elif job.state in (JobState.PENDING, JobState.SCHEDULED) or (
+            job.state is JobState.INITIALIZING and not fact.supervisor_known
+        ):
+            # Its directory was made, but its gate cannot have been opened.
             await self._host.sweep(job.id)
             await self._again(job)
         else:
@@ -105,9 +102,6 @@ class Recovery:
             await self._manager.requeue(job)
         else:
             self._manager.enqueue(job)
-
-    def _was_born(self, fact: RunFact) -> bool:
-        return fact.supervisor_known
 
     async def _replaced(self, job_id: str) -> bool:
         """Whether a supervisor that is dead now gets a successor."""
@@ -129,8 +123,12 @@ class Recovery:
             if job is None:
                 log.warning("%s: no row knows it, sweeping what is left", job_id)
                 await self._host.sweep(job_id)
-            else:
-                await self._host.clear(job, suspicious=True)
+                return
+            # The daemon that recorded its end may have got no further.
+            self._files.seal(job_id)
+            if job.reason is Reason.LOST:
+                await self._host.sweep(job_id)
+            await self._host.clear(job, suspicious=True)
         except JobletError as err:
             log.error("%s: cannot be swept: %s", job_id, err)
 
