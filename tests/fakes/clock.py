@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 from joblet.core.ports import Clock
 
 EPOCH_USEC = 1_700_000_000_000_000
+# What is to happen at one moment takes a few turns of the loop; this many are work without end.
+TURNS_MAX = 20_000
 _Result = TypeVar("_Result")
 
 
@@ -25,11 +27,17 @@ class _JumpingSelector(selectors.EpollSelector):
         super().__init__()
         self.now_s = 0.0
         self.threads = 0
+        self._turns = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if ready or (timeout is not None and timeout <= 0):
+            self._turns += 1
+            if self._turns > TURNS_MAX:
+                self._turns = 0
+                raise AssertionError("busy without end, and no time goes by")
             return ready
+        self._turns = 0
         if timeout is None or self.threads:
             return super().select(None)
         self.now_s += timeout

@@ -195,7 +195,8 @@ class FakeJobHost(JobHost):
             if not run.gate_open:
                 # The kernel closes the gate of a dead daemon as well.
                 host.end(job.id, gate_closed=True, exit_status=125)
-        host.executions[job.id] = host.executions.get(job.id, 0) + 1
+        if not (attempt.ends or {}).get("gate_closed"):
+            host.executions[job.id] = host.executions.get(job.id, 0) + 1
         if attempt.ends is not None:
             host.end(job.id, **{"started_usec": host.clock.now_usec(), **attempt.ends})
             return None

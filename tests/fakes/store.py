@@ -13,7 +13,20 @@ from dataclasses import replace
 
 from joblet.core.ports import JobStore
 from joblet.errors import AlreadyExists, HostFailure
-from joblet.model.job import Job, JobFilter
+from joblet.model.job import TRANSITIONS, Job, JobFilter, JobState
+
+
+def _reachable() -> dict[JobState, frozenset[JobState]]:
+    """Where a row may go: several steps, as not every step is written."""
+    found = dict(TRANSITIONS)
+    for _ in JobState:
+        found = {
+            state: after.union(*(found[each] for each in after)) for state, after in found.items()
+        }
+    return found
+
+
+_REACHABLE = _reachable()
 
 
 class Died(BaseException):
@@ -27,6 +40,7 @@ class Disk:
         self.rows: dict[str, Job] = {}
         self.last_seq = 0
         self.full = False
+        self.views: list[FakeJobStore] = []
 
 
 async def one_turn() -> None:
@@ -43,6 +57,9 @@ class FakeJobStore(JobStore):
         self.failing_reads = False
         self.pace = pace
         self._rows = dict(disk.rows)
+        self._writing: set[str] = set()
+        self.complaints: list[str] = []
+        disk.views.append(self)
 
     async def insert(self, job: Job) -> None:
         await self._commit("insert")
@@ -54,10 +71,19 @@ class FakeJobStore(JobStore):
 
     async def save(self, job: Job, *, durable: bool) -> None:
         self._check()
+        before = self._rows[job.id].state
+        if job.state is not before and job.state not in _REACHABLE[before]:
+            self.complaints.append(f"{job.id}: from {before} to {job.state}")
         if not durable:
             self._save(job)
             return
-        await self._commit("save")
+        if job.id in self._writing:
+            self.complaints.append(f"{job.id}: two writers at once")
+        self._writing.add(job.id)
+        try:
+            await self._commit("save")
+        finally:
+            self._writing.discard(job.id)
         self._save(job)
         self._keep()
 

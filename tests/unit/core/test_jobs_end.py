@@ -242,3 +242,43 @@ async def test_a_scope_that_may_have_failed_is_looked_after(world: World, start:
     await daemon.ended(job.id)
     await daemon.quiet()
     assert world.host.clears == [(job.id, True)]
+
+
+# Shutdown.
+
+
+async def test_at_shutdown_the_last_ends_are_waited_for_and_recorded(
+    world: World, start: Start
+) -> None:
+    daemon = await start(max_running=2)
+    jobs = [await daemon.run() for _ in range(2)]
+    waiting = await daemon.submit()
+    world.host.going_down = True
+    recording = asyncio.ensure_future(daemon.manager.record_last_ends())
+    for job in jobs:
+        await asyncio.sleep(1)
+        assert not recording.done()
+        now = world.clock.now_usec()
+        world.host.end(job.id, poke=False, exit_status=None, signal=15, term_seen_usec=now)
+    await recording
+    assert {world.disk.rows[job.id].reason for job in jobs} == {Reason.SHUTDOWN}
+    assert world.disk.rows[waiting.id].state is JobState.PENDING
+    assert waiting.id not in world.host.launches
+
+
+async def test_a_daemon_that_is_only_restarted_waits_for_no_job(start: Start) -> None:
+    daemon = await start()
+    await daemon.run()
+    before = asyncio.get_running_loop().time()
+    await daemon.manager.record_last_ends()
+    assert asyncio.get_running_loop().time() == before
+
+
+async def test_a_job_that_does_not_end_at_shutdown_is_not_waited_for_for_ever(
+    world: World, start: Start
+) -> None:
+    daemon = await start()
+    job = await daemon.run()
+    world.host.going_down = True
+    await daemon.manager.record_last_ends()
+    assert daemon.seen.states[job.id] is JobState.RUNNING
