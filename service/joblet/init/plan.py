@@ -123,6 +123,8 @@ def decode(data: bytes) -> list[Step]:
     try:
         for _ in range(items[0]):  # type: ignore[arg-type]
             end = at + 2 + items[at + 1]  # type: ignore[operator]
+            if end <= at:
+                raise BadRecord("plan: a step that goes backwards")
             steps.append(Step(items[at], tuple(items[at + 2 : end])))  # type: ignore[arg-type]
             at = end
     except (IndexError, TypeError) as err:

@@ -9,7 +9,7 @@ them with pidfd_getfd(2).
 
 from __future__ import annotations
 
-from joblet.records.framing import Fields, pack, unpack
+from joblet.records.framing import BadRecord, Fields, pack, unpack
 
 MAGIC = b"JLRU"
 VERSION = 1
@@ -79,10 +79,16 @@ def decode(data: bytes) -> RunRecord:
     record.supervisor = Process(fields.word(), fields.word())
     record.anchor = Process(fields.word(), fields.word())
     record.first = Process(fields.word(), fields.word())
-    numbers = fields.blob()
-    record.descriptors = tuple(int(n) for n in numbers.split(b",")) if numbers else ()
+    record.descriptors = _descriptors(fields.blob())
     record.log_cap_bytes = fields.word()
     record.poke_path = fields.blob()
     record.started_ns = fields.maybe_word()
     record.term_seen_ns = fields.maybe_word()
     return record
+
+
+def _descriptors(text: bytes) -> tuple[int, ...]:
+    numbers = text.split(b",") if text else []
+    if not all(number.isdigit() and len(number) < 10 for number in numbers):
+        raise BadRecord("run record: descriptors that are no numbers")
+    return tuple(int(number) for number in numbers)
