@@ -8,8 +8,8 @@ whoever changes it puts it back:
     the test already machine.wait_for(lambda: ..., "what should come true")
 
 - `machine.run(command, user=, env=, input=, check=, text=, timeout=)` and `machine.popen(...)`:
-  see machine.py. Users: root (default), `member` (of group joblet), `outsider` (of no group), any
-  bare uid.
+  see machine.py. Users: root (default), `member` and `colleague` (of group joblet),
+  `outsider` (of no group), any bare uid.
 - `machine.read_file`, `write_file`, `path`: files, /run and /tmp included.
 - `machine.journal(after=cursor)`, `mounts()`, `reboot()`, `cut_power()` and `boot()`.
 - Limits are accepted and not enforced here (no cgroup controllers): joblet.toml says so.
@@ -55,6 +55,7 @@ systemd-sysusers joblet.conf
 cd /usr/lib/python3/dist-packages
 python3 -m compileall -q joblet jobletctl
 useradd --create-home --groups joblet member
+useradd --create-home --groups joblet colleague
 useradd --create-home outsider
 """
 

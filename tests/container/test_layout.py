@@ -80,4 +80,7 @@ def test_id_ranges_of_jobs_are_announced(machine: Machine) -> None:
 
 
 def test_group_joblet_has_only_who_was_put_there(machine: Machine) -> None:
-    assert machine.run(["getent", "group", "joblet"]).stdout.strip().split(":")[3] == "member"
+    assert (
+        machine.run(["getent", "group", "joblet"]).stdout.strip().split(":")[3]
+        == "member,colleague"
+    )
