@@ -252,8 +252,7 @@ class FakeJobHost(JobHost):
 
     async def limit(self, job: Job) -> bool:
         await self._reach()
-        run = self.host.runs.get(job.id)
-        if run is None or run.scope is None:
+        if job.id not in self.host.scopes:
             return False
         self.host.limits[job.id] = job.spec
         return True

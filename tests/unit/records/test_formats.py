@@ -200,7 +200,7 @@ WHOLE: dict[str, tuple[Callable[[bytes], object], bytes, bytes]] = {
     "failed": (spawn.decode, spawn.MAGIC, Failed(JOB_ID, "a", 1, "b", "c", True).encode()),
     "poke": (poke.decode, poke.MAGIC, poke.encode(JOB_ID)),
     "plan": (plan.decode, plan.MAGIC, plan.encode(a_plan())),
-    "report": (report.Report, report.MAGIC, report.failed(b"a", OSError(1, "b", "c"))),
+    "report": (report.Report, report.MAGIC, report.wants_ids(1 << 30, 65_536)),
 }
 each_format = pytest.mark.parametrize(("decode", "magic", "whole"), WHOLE.values(), ids=WHOLE)
 Decode = Callable[[bytes], object]
