@@ -10,6 +10,8 @@ from typing import NoReturn
 
 import pytest
 
+from tests.grounds.watch import FAILED
+
 # Set where everything can be had (make test): nothing may be left out unseen.
 STRICT = os.environ.get("JOBLET_TESTS_STRICT") == "1"
 UNIT = Path(__file__).parent / "unit"
@@ -19,7 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Announce the markers of the tiers."""
     config.addinivalue_line(
         "markers",
-        "journal_allows(*patterns): a container test that provokes journal entries matching these",
+        "journal_allows(*patterns): a test that provokes journal entries matching these",
     )
 
 
@@ -27,8 +29,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In strict mode a skipped test has failed."""
+    """In strict mode a skipped test has failed; grounds learn what failed."""
     report = yield
+    if call.when == "call" and report.failed:
+        item.stash[FAILED] = True
     if STRICT and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid}: skipped, and skips are failures here: {report.longrepr}"

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tests.container.machine import Machine
+from tests.grounds.machine import BootedMachine
 
 MANAGER = "org.joblet1.Manager"
 ROOT = "/org/joblet1"
@@ -88,7 +88,9 @@ def run_job(spec: Mapping[str, Variant]) -> Call:
     return Call("RunJob", "a{sv}", [dict(spec)])
 
 
-def ask(machine: Machine, calls: Sequence[Call], user: str | int | None = None) -> list[Answer]:
+def ask(
+    machine: BootedMachine, calls: Sequence[Call], user: str | int | None = None
+) -> list[Answer]:
     """Make the calls one after the other; the answers in the same order."""
     request = [
         [call.path, call.interface, call.member, call.signature, _encoded(call.body)]

@@ -34,8 +34,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.container.image import NoGround, cache_directory, image, unpack
-from tests.container.machine import COMMAND_PATH, Machine, sweep
+from tests.container.image import image, unpack
+from tests.container.machine import Machine, sweep
+from tests.grounds.cache import NoGround, cache_directory, demand
+from tests.grounds.machine import COMMAND_PATH
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SETTINGS = """\
@@ -65,9 +67,7 @@ def ground() -> Iterator[Machine]:
     """A booted machine, removed at the end. Raises NoGround when this host cannot give one."""
     if os.geteuid() != 0:
         raise NoGround("the container ground needs root")
-    missing = [tool for tool in ("systemd-nspawn", "nsenter") if shutil.which(tool) is None]
-    if missing:
-        raise NoGround(f"{missing[0]} is not installed")
+    demand("systemd-nspawn", "nsenter")
     tarball = image()
     machines = cache_directory() / "machines"
     sweep(machines)

@@ -1,4 +1,4 @@
-"""Joblet as a test in the container ground uses it: jobs by busctl, the daemons by systemctl.
+"""Joblet as a test in a machine uses it: jobs by busctl, the daemons by systemctl.
 
 Speaks the published contract with systemd's own tool, so nothing of ours stands between a test
 and the daemon. Knows the documented types of a spec and no more; the machine itself is left to
@@ -12,7 +12,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.container.machine import Machine
+from tests.grounds.machine import BootedMachine
 
 # The keys of a spec as org.joblet1.Manager.xml documents them, in busctl's own spelling.
 SPEC_TYPES = {
@@ -51,7 +51,7 @@ class Refused(Exception):
 class Jobs:
     """Verbs of one user, or of root."""
 
-    def __init__(self, machine: Machine, user: str | int | None = None) -> None:
+    def __init__(self, machine: BootedMachine, user: str | int | None = None) -> None:
         self.machine = machine
         self.user = user
 
@@ -137,23 +137,23 @@ def outcome(status: Mapping[str, Any]) -> tuple[str, str, int]:
     return status["state"], status["reason"], status["exit_code"]
 
 
-def ctl(machine: Machine, *words: str, user: str | None = None) -> str:
+def ctl(machine: BootedMachine, *words: str, user: str | None = None) -> str:
     """What a jobletctl command printed."""
     return str(machine.run(["jobletctl", *words], user=user).stdout)
 
 
-def unit(machine: Machine, name: str, *properties: str) -> dict[str, str]:
+def unit(machine: BootedMachine, name: str, *properties: str) -> dict[str, str]:
     """Properties of a unit."""
     shown = machine.run(["systemctl", "show", name, f"--property={','.join(properties)}"]).stdout
     return dict(line.split("=", 1) for line in shown.splitlines())
 
 
-def main_pid(machine: Machine, name: str) -> int:
+def main_pid(machine: BootedMachine, name: str) -> int:
     """A service's main process; 0 if there is none."""
     return int(unit(machine, name, "MainPID")["MainPID"])
 
 
-def kill(machine: Machine, name: str, signum: int = signal.SIGKILL) -> None:
+def kill(machine: BootedMachine, name: str, signum: int = signal.SIGKILL) -> None:
     """Signal a service's main process and wait until systemd has another one."""
     before = main_pid(machine, name)
     machine.run(["kill", f"-{signum}", str(before)])
@@ -171,7 +171,7 @@ def scope_of(job: str) -> str:
     return f"joblet-{job}.scope"
 
 
-def processes_of(machine: Machine, job: str) -> dict[int, str]:
+def processes_of(machine: BootedMachine, job: str) -> dict[int, str]:
     """Pids of the job's scope, as the container sees them, and their names; without the anchor."""
     shown = unit(machine, scope_of(job), "ControlGroup")["ControlGroup"]
     listed = machine.run(["cat", f"/sys/fs/cgroup{shown}/cgroup.procs"], check=False).stdout

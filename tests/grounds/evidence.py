@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
-from tests.container.machine import Machine
+from tests.grounds.machine import BootedMachine
 
 _COMMANDS = {
     "journal.txt": ["journalctl", "--boot", "--no-pager", "--output=short-precise"],
@@ -21,18 +22,19 @@ _COMMANDS = {
 }
 
 
-def collect(machine: Machine, test: str) -> Path:
+def collect(machine: BootedMachine, test: str) -> Path:
     """Write the evidence of one test to a folder below $JOBLET_EVIDENCE, and say where."""
     base = Path(os.environ.get("JOBLET_EVIDENCE", ".cache/evidence")).absolute()
     folder = base / re.sub(r"[^\w.-]+", "_", test)
     folder.mkdir(parents=True, exist_ok=True)
     for name, command in _COMMANDS.items():
         try:
-            done = machine.run(command, check=False, text=False, timeout=30)
+            done = machine.run(command, check=False, text=False)
             (folder / name).write_bytes(done.stdout)
             if done.returncode != 0:
                 (folder / f"{name}.error").write_bytes(done.stderr)
         except (OSError, subprocess.TimeoutExpired) as err:
             (folder / f"{name}.error").write_text(f"{command}: {err}\n")
     (folder / "mounts.txt").write_text("\n".join(machine.mounts()) + "\n")
+    shutil.copy(machine.directory / "console", folder / "console.txt")
     return folder

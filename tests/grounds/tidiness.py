@@ -7,11 +7,10 @@ provokes on purpose it declares with the marker journal_allows; leftovers have n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from tests.container.machine import Machine
+from tests.grounds.machine import BootedMachine
 
 _OURS = re.compile(r"joblet")
 _WARNING = 4
@@ -22,30 +21,44 @@ _NEVER = re.compile(
     r"Traceback \(most recent call last\)|segfault|Task exception was never retrieved"
     r"|was never awaited|core dumped|Address already in use"
 )
-# What the ground's own settings make the daemon say at each start.
+# What the container ground's own settings make the daemon say at each start.
 _SETTINGS = re.compile(r"limits\.unenforced = accept")
 # Mounts that systemd makes and drops for its own services while a test runs.
 _COMES_AND_GOES = re.compile(r"^/run/(credentials|systemd|user)/|^/proc/sys/fs/binfmt_misc$")
+# One command, because on an emulated processor each costs a tenth of a second. A process or its
+# cgroup may end between the listing and the look at it, and before the first job there is none.
+_LOOK = f"""\
+systemctl list-units --all --plain --no-legend 'joblet-*.scope' | sed 's/^/scope: /'
+find /sys/fs/cgroup/joblet.slice/joblet-supervisors.service -name cgroup.procs \\
+    -exec cat {{}} + 2>/dev/null |
+while read -r pid; do
+    count=$(ls /proc/$pid/fd 2>/dev/null | wc -l)
+    [ "$count" -le {IDLE_DESCRIPTORS} ] ||
+        echo "supervisor: $pid $(cat /proc/$pid/comm 2>/dev/null) with $count descriptors"
+done
+ls /run/joblet/jobs | sed 's/^/run file: /'
+[ ! -e /run/netns ] || ls /run/netns | sed 's/^/network namespace: /'
+"""
 
 
 class Before:
     """The machine as it was when a test began."""
 
-    def __init__(self, machine: Machine) -> None:
-        self.leader = machine.leader
+    def __init__(self, machine: BootedMachine) -> None:
+        self.boot_id = machine.boot_id
         self.cursor = machine.journal_cursor()
         self.mounts = mount_points(machine)
 
 
-def mount_points(machine: Machine) -> list[str]:
-    """Where PID 1 of the container has mounts, but for those that come and go by themselves."""
+def mount_points(machine: BootedMachine) -> list[str]:
+    """Where PID 1 of the machine has mounts, but for those that come and go by themselves."""
     points = (line.split()[4] for line in machine.mounts())
     return sorted(point for point in points if not _COMES_AND_GOES.match(point))
 
 
-def entries_since(machine: Machine, before: Before) -> list[dict[str, Any]]:
+def entries_since(machine: BootedMachine, before: Before) -> list[dict[str, Any]]:
     """The journal of the test; of the whole boot, if the test booted the machine anew."""
-    same_boot = machine.leader == before.leader
+    same_boot = machine.boot_id == before.boot_id
     return machine.journal(after=before.cursor if same_boot else "")
 
 
@@ -63,62 +76,23 @@ def complaints(entries: Sequence[dict[str, Any]], allowed: Sequence[str]) -> lis
     return found
 
 
-def leftovers(machine: Machine, before: Before) -> list[str]:
+def leftovers(machine: BootedMachine, before: Before) -> list[str]:
     """What the test's jobs left: scopes, supervisors, run files, mounts, network namespaces."""
-    found = [f"scope: {line}" for line in _scopes(machine)]
-    supervisors = machine.cgroup / "joblet.slice/joblet-supervisors.service"
-    found += [
-        f"supervisor: {pid} {_comm(pid)} with {count} descriptors"
-        for pid in _processes(supervisors)
-        if (count := _descriptors(pid)) > IDLE_DESCRIPTORS
-    ]
-    found += [f"run file: {path.name}" for path in machine.path("/run/joblet/jobs").iterdir()]
-    if machine.leader == before.leader:
+    looked = machine.run(["sh", "-c", _LOOK])
+    found = [*str(looked.stdout).splitlines(), *str(looked.stderr).splitlines()]
+    if machine.boot_id == before.boot_id:
         added = list(mount_points(machine))
         for point in before.mounts:
             if point in added:
                 added.remove(point)
         found += [f"mount: {point}" for point in added]
-    named = machine.path("/run/netns")
-    if named.exists():
-        found += [f"network namespace: {path.name}" for path in named.iterdir()]
     return found
 
 
-def clear(machine: Machine) -> None:
+def clear(machine: BootedMachine) -> None:
     """End what a failed test left, so that the next one is judged by itself."""
     machine.run(["systemctl", "kill", "--signal=KILL", "joblet-*.scope"], check=False)
     machine.run(["systemctl", "reset-failed"], check=False)
-
-
-def _scopes(machine: Machine) -> list[str]:
-    listed = machine.run(
-        ["systemctl", "list-units", "--all", "--plain", "--no-legend", "joblet-*.scope"]
-    )
-    return str(listed.stdout).splitlines()
-
-
-def _processes(cgroup: Path) -> Iterator[str]:
-    for procs in cgroup.rglob("cgroup.procs"):
-        try:
-            yield from procs.read_text().split()
-        except FileNotFoundError:
-            # its last process ended between the listing and the reading
-            continue
-
-
-def _comm(pid: str) -> str:
-    try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
-    except FileNotFoundError:
-        return "(ended)"
-
-
-def _descriptors(pid: str) -> int:
-    try:
-        return len(list(Path(f"/proc/{pid}/fd").iterdir()))
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
 
 
 def _message(entry: dict[str, Any]) -> str:
