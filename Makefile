@@ -3,8 +3,9 @@ PYTHON = .venv/bin/python
 GROUND = $(PYTHON) -m tests.container.ground
 BENCH = /usr/local/lib/joblet-bench
 RESULTS = /var/tmp/joblet-bench
+RELEASE = 13
 
-.PHONY: provision test lint bench shell install clean
+.PHONY: provision test lint bench shell vm install clean
 
 provision:  ## Debian packages and .venv, for everything below
 	tests/provision
@@ -20,6 +21,9 @@ bench: provision  ## the bars, measured in the container ground; table and JSON 
 
 shell: provision  ## a machine of the container ground, with a shell in it; needs root
 	$(GROUND)
+
+vm: provision  ## a virtual machine with Joblet in it, and a shell (RELEASE=12: Debian 12); needs root
+	$(PYTHON) -m tests.vm.ground --release $(RELEASE)
 
 install:  ## Joblet onto this machine, from this checkout; needs root
 	packaging/install

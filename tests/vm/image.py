@@ -68,7 +68,8 @@ EARLY_FILES = {
     "usr/share/initramfs-tools/modules.d/ground": "virtio_pci\nvirtio_blk\next4\n",
 }
 FILES = {
-    "etc/fstab": "/dev/vda / ext4 defaults 0 1\n",
+    # nothing waits for udev to find the disk that the kernel has mounted already
+    "etc/fstab": "",
     "etc/hostname": "ground\n",
     "etc/hosts": "127.0.0.1 localhost ground\n::1 localhost\n",
     # systemd gives every copy of the image an id of its own
@@ -134,7 +135,7 @@ class Image:
 def image(release: str) -> Image:
     """The image of a Debian release ("13"), made if it is not in the cache. Raises NoGround."""
     demand("mmdebstrap", "mkfs.ext4", "chroot")
-    recipe = [_mmdebstrap(release, ""), EARLY_FILES, FILES, PREPARE, ROOT_SIZE]
+    recipe = [_mmdebstrap(release, ""), EARLY_FILES, FILES, PREPARE, _mkfs("", "")]
     made = cached(f"{SUITES[release]}-vm", recipe, lambda target: _make(release, target))
     return _image(made)
 
@@ -159,6 +160,12 @@ def _mmdebstrap(release: str, root: str) -> list[str]:
     ]
 
 
+def _mkfs(root: str, disk: str) -> list[str]:
+    # Nothing is left to be initialised by the guest's kernel while a test measures its disk.
+    now = "lazy_itable_init=0,lazy_journal_init=0"
+    return ["mkfs.ext4", "-q", "-E", now, "-d", root, disk, ROOT_SIZE]
+
+
 def _make(release: str, target: Path) -> None:
     with TemporaryDirectory(dir=target.parent) as scratch:
         early, root = Path(scratch) / "early", Path(scratch) / "root"
@@ -171,9 +178,7 @@ def _make(release: str, target: Path) -> None:
         for link, kept in (("vmlinuz", made.kernel), ("initrd.img", made.initrd)):
             (found,) = (root / "boot").glob(f"{link}-*")
             shutil.move(found, kept)
-        # Nothing is left to be initialised by the guest's kernel while a test measures its disk.
-        now = "lazy_itable_init=0,lazy_journal_init=0"
-        _checked(["mkfs.ext4", "-q", "-E", now, "-d", root, made.disk, ROOT_SIZE])
+        _checked(_mkfs(str(root), str(made.disk)))
 
 
 def _write(root: Path, files: dict[str, str]) -> None:
