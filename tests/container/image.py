@@ -27,6 +27,8 @@ PACKAGES = (
     "python3-dbus-next",
     "python3-pystemd",
     "python3-click",
+    "python3-cryptography",
+    "python3-yaml",
     # what tests and benchmarks run, or look with
     "bubblewrap",
     "crun",

@@ -78,7 +78,12 @@ INIT_STDLIB = SMALL | {
     "gc",
     "warnings",
 }
-SOLE_IMPORTERS = {"dbus_next": "bus", "pystemd": "host.notify"}
+SOLE_IMPORTERS = {
+    "dbus_next": "bus",
+    "pystemd": "host.notify",
+    "cryptography": "pki",
+    "yaml": "client.nodes",
+}
 MODEL_LAYERS = {"errors", "model"}
 
 
