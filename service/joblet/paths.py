@@ -83,3 +83,13 @@ class Paths:
     def config_file(self) -> str:
         """The configuration file; its drop-ins are in `<name>.d`."""
         return f"{self.config}/joblet.toml"
+
+    @property
+    def pki(self) -> str:
+        """The CA with its key and all that it issued; for root alone."""
+        return f"{self.config}/pki"
+
+    @property
+    def bridge_pki(self) -> str:
+        """What the bridge needs of it, and all that the bridge may read."""
+        return f"{self.pki}/bridge"

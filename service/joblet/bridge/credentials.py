@@ -1,0 +1,162 @@
+"""The bridge's certificates as they are now: read from a directory, noticed when they change.
+
+Owns the decision that a new set is good; the last good one is kept until there is a better one.
+Making the files is for `jobletctl certs`, serving with them for the server. Three files, each of
+which is replaced as a whole: server.pem (key and certificate), ca.crt (whom to trust) and crl.pem
+(whom not any more); trusted.crt, if there is one, names more authorities, such as that of clients
+which another host once issued.
+
+The directory's parent holds the CA's key, so a service with a user of its own cannot reach it by
+its usual path. `TemporaryFileSystem=` on the parent with `BindReadOnlyPaths=` on the directory
+shows the service this directory there and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from joblet import pki
+from joblet.errors import HostFailure, JobletError
+
+WARN_DAYS = 14
+
+_SERVER = "server.pem"
+_AUTHORITY = "ca.crt"
+_REVOCATIONS = "crl.pem"
+_MORE_AUTHORITIES = "trusted.crt"
+_FILES = (_SERVER, _AUTHORITY, _REVOCATIONS, _MORE_AUTHORITIES)
+# A revocation takes some 40 bytes: more than a million of them.
+_FILE_MAX = 64 << 20
+
+Parsed = TypeVar("Parsed")
+
+log = logging.getLogger(__name__)
+
+# What tells one state of a file from another, or why there is none.
+_Stamp = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialSet:
+    """One consistent set; never changes, so a handshake may keep it as long as it likes."""
+
+    key: bytes
+    chain: bytes
+    roots: bytes
+    revoked: frozenset[int]
+    expires: datetime
+
+    def is_revoked(self, serial: int) -> bool:
+        """True when the peer with this serial number must be refused."""
+        return serial in self.revoked
+
+
+class Credentials:
+    """The current set of one directory; lives as long as the server.
+
+    Any thread may call: grpc asks for new certificates from threads of its own.
+    """
+
+    def __init__(self, directory: str, *, clock: Callable[[], datetime] | None = None) -> None:
+        """Read the first set. Raises JobletError: nothing is served without a good one."""
+        self._directory = directory
+        self._clock = clock or _now
+        self._lock = threading.Lock()
+        self._warned = False
+        self._seen = self._stamps()
+        self._current = self._load()
+        self._warn_of_expiry()
+
+    def current(self) -> CredentialSet:
+        """The last good set."""
+        return self._current
+
+    def changed(self) -> bool:
+        """Look at the files; True when there is a new good set.
+
+        Cheap (four calls of stat) while nothing changes, so it may be called for every handshake
+        and every second. A broken set is told once and looked at again when a file changes.
+        """
+        with self._lock:
+            self._warn_of_expiry()
+            stamps = self._stamps()
+            if stamps == self._seen:
+                return False
+            # Before the reading: what changes meanwhile has another stamp the next time.
+            self._seen = stamps
+            try:
+                loaded = self._load()
+            except JobletError as err:
+                log.error("new certificates are not used, the old ones stay: %s", err)
+                return False
+            if loaded == self._current:
+                return False
+            self._current = loaded
+            self._warned = False
+            log.info("new certificates are in use, the server's until %s", loaded.expires)
+            self._warn_of_expiry()
+            return True
+
+    def _load(self) -> CredentialSet:
+        server = self._parsed(_SERVER, pki.Identity.read)
+        authorities = self._parsed(_AUTHORITY, pki.read_certificates)
+        revocations = self._parsed(
+            _REVOCATIONS, lambda data: pki.read_revocations(data, authorities)
+        )
+        if os.path.lexists(self._path(_MORE_AUTHORITIES)):
+            authorities += self._parsed(_MORE_AUTHORITIES, pki.read_certificates)
+        if not all(one.kind is pki.Kind.CA for one in authorities):
+            raise pki.CertificateError(f"{self._directory}: a trusted certificate is not of a CA")
+        return CredentialSet(
+            key=server.key,
+            chain=server.chain,
+            roots=b"".join(one.pem for one in authorities),
+            revoked=frozenset(revocations.entries),
+            expires=server.certificate.not_after,
+        )
+
+    def _parsed(self, name: str, parse: Callable[[bytes], Parsed]) -> Parsed:
+        path = self._path(name)
+        try:
+            with open(path, "rb") as file:
+                data = file.read(_FILE_MAX)
+        except OSError as err:
+            raise HostFailure(f"read {path}", err.errno or 0) from err
+        try:
+            return parse(data)
+        except pki.CertificateError as err:
+            raise pki.CertificateError(f"{path}: {err}") from err
+
+    def _stamps(self) -> tuple[_Stamp, ...]:
+        return tuple(map(self._stamp, _FILES))
+
+    def _stamp(self, name: str) -> _Stamp:
+        try:
+            found = os.stat(self._path(name))
+        except OSError as err:
+            return (err.errno or 0,)
+        # The change time too: a file that may be read at last has only that one new.
+        return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+    def _path(self, name: str) -> str:
+        return f"{self._directory}/{name}"
+
+    def _warn_of_expiry(self) -> None:
+        if self._warned:
+            return
+        expires = self._current.expires
+        left = expires - self._clock()
+        if left.days < WARN_DAYS:
+            self._warned = True
+            state = "has expired" if left.days < 0 else "expires soon"
+            log.warning("the server's certificate %s (%s): renew it", state, expires)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
