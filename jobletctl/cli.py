@@ -66,6 +66,7 @@ class LazyGroup(click.Group):
     modules: Mapping[str, str] = {
         "job": "jobletctl.commands.job",
         "config": "jobletctl.commands.config",
+        "certs": "jobletctl.commands.certs",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
