@@ -20,7 +20,11 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 MAIN = "import sys; from jobletctl.__main__ import main; sys.exit(main())"
 # A disk is full after so many bytes of a file; Python ignores the signal and sees the error.
 LIMITED = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200)); {MAIN}"
-NOBODY = 65534
+# Another user from here on, who need not be able to read the interpreter and the checkout.
+AS_NOBODY = (
+    "import os, jobletctl.nodesfile, jobletctl.certview, jobletctl.hostnames; "
+    f"os.setgroups([]); os.setgid(65534); os.setuid(65534); {MAIN}"
+)
 KILLED = -9
 
 
@@ -34,7 +38,7 @@ class Host:
         self._directory = directory
         self._ctl = ctl
 
-    def start(self, *args: str, code: str = MAIN, uid: int | None = None) -> subprocess.Popen[str]:
+    def start(self, *args: str, code: str = MAIN) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-c", code, "certs", *args],
             env={
@@ -49,11 +53,10 @@ class Host:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            user=uid,
         )
 
-    def run(self, *args: str, code: str = MAIN, uid: int | None = None) -> tuple[int, str, str]:
-        with self.start(*args, code=code, uid=uid) as process:
+    def run(self, *args: str, code: str = MAIN) -> tuple[int, str, str]:
+        with self.start(*args, code=code) as process:
             out, err = process.communicate()
         return process.returncode, out, err
 
@@ -226,7 +229,7 @@ def test_who_is_not_root_gets_one_sentence(ready: Host, tmp_path: Path, line: li
         directory.chmod(directory.stat().st_mode | 0o055)
     (ready.pki.parent).chmod(0o755)
     before = ready.snapshot()
-    status, out, err = ready.run(*line, uid=NOBODY)
+    status, out, err = ready.run(*line, code=AS_NOBODY)
     assert (status, out) == (1, "")
     assert err.startswith("jobletctl: not allowed to ")
     assert err.endswith("; run it as root\n")
