@@ -50,7 +50,7 @@ def ipv6_addresses(if_inet6: str) -> list[str]:
 
 def _read(path: str) -> str:
     try:
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="utf-8") as file:
             return file.read()
     except FileNotFoundError:
         # a kernel without the protocol

@@ -22,8 +22,9 @@ MAIN = "import sys; from jobletctl.__main__ import main; sys.exit(main())"
 LIMITED = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200)); {MAIN}"
 # Another user from here on, who need not be able to read the interpreter and the checkout.
 AS_NOBODY = (
-    "import os, jobletctl.nodesfile, jobletctl.certview, jobletctl.hostnames; "
-    f"os.setgroups([]); os.setgid(65534); os.setuid(65534); {MAIN}"
+    "import os, sys, jobletctl.commands.certs, jobletctl.nodesfile, jobletctl.certview; "
+    "import jobletctl.hostnames; from jobletctl.__main__ import main; "
+    "os.setgroups([]); os.setgid(65534); os.setuid(65534); sys.exit(main())"
 )
 KILLED = -9
 
