@@ -137,7 +137,7 @@ class WorkFiles:
             "ProtectHostname": Typed("b", True),
             "RestrictNamespaces": Typed("t", 0),
             "RestrictRealtime": Typed("b", True),
-            "RestrictSUIDSGID": Typed("b", True),
+            # No RestrictSUIDSGID: it takes openat2(2) away, by which nothing is followed here.
             "RestrictAddressFamilies": Typed("(bas)", (True, ["AF_UNIX"])),
             "LockPersonality": Typed("b", True),
             "MemoryDenyWriteExecute": Typed("b", True),
