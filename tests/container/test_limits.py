@@ -36,6 +36,7 @@ SHOWN = {
     "RuntimeMaxUSec": "10min 500ms",
     "TimeoutStopUSec": "3s",
     "DevicePolicy": "closed",
+    "IOAccounting": "yes",
     "OOMPolicy": "continue",
 }
 

@@ -99,6 +99,8 @@ def scope_properties(job: Job, *, io_devices: Sequence[str]) -> list[ScopeProper
         ScopeProperty("After", "as", ["jobletd.service", "joblet-supervisors.service"]),
         ScopeProperty("TimeoutStopUSec", "t", spec.grace_usec),
         ScopeProperty("DevicePolicy", "s", "closed"),
+        # Off by default, unlike that of memory: without it there is no io.stat to read totals from.
+        ScopeProperty("IOAccounting", "b", True),
         # The job is killed as a group by its supervisor, who sees every OOM kill in memory.events.
         # With "kill" the kernel would do it (memory.oom.group) and spare the anchor, whose
         # oom_score_adj is -1000 (oom_kill_memcg_member() in mm/oom_kill.c); but systemd follows up

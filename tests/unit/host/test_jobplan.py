@@ -43,6 +43,7 @@ PLAIN: dict[str, tuple[str, object]] = {
     "After": ("as", ["jobletd.service", "joblet-supervisors.service"]),
     "TimeoutStopUSec": ("t", 10_000_000),
     "DevicePolicy": ("s", "closed"),
+    "IOAccounting": ("b", True),
     "OOMPolicy": ("s", "continue"),
     "TasksMax": ("t", 4097),
 }
