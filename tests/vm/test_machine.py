@@ -43,9 +43,9 @@ def test_commands_end_as_their_programs_do(vm: VirtualMachine) -> None:
     assert vm.run(["sh", "-c", "exit 3"], check=False).returncode == 3
     killed = vm.run(["sh", "-c", "kill -KILL $$"], check=False)
     assert (killed.returncode, killed.stderr) == (137, "")
-    process = vm.popen(["sleep", "1000"])
-    vm.signal_command(process, 15)
-    assert process.wait() == 143
+    with vm.popen(["sleep", "1000"]) as process:
+        vm.signal_command(process, 15)
+    assert process.returncode == 143
 
 
 def test_killed_command_is_gone_from_the_machine(vm: VirtualMachine) -> None:
