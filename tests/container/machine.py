@@ -53,7 +53,7 @@ class Machine(BootedMachine):
 
     @property
     def boot_id(self) -> str:
-        return str(self.leader)
+        return str(self.leader or "")
 
     def boot(self) -> None:
         self._cgroups = [mount / self.name for mount in _cgroup_parents()]

@@ -81,7 +81,7 @@ class BootedMachine(ABC):
     @property
     @abstractmethod
     def boot_id(self) -> str:
-        """Another one after every boot."""
+        """Another one after every boot, and empty while it is off."""
 
     @abstractmethod
     def boot(self) -> None:

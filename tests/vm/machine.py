@@ -19,7 +19,6 @@ import shlex
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -38,7 +37,7 @@ WAIT_SECONDS = 300.0
 ACCELERATOR = os.environ.get("JOBLET_VM_ACCEL", "tcg,thread=multi,tb-size=512")
 CPUS = 2
 MEMORY = "2G"
-SCRATCH_SIZE = "2G"
+SCRATCH_SIZE = 2 << 30
 # The guest's second disk, for tests that fill, format or throttle one.
 SCRATCH_DISK = "/dev/vdb"
 # A fifth level of page tables is walked in software, and nobody runs machines in this one.
@@ -49,13 +48,16 @@ _COMMANDS = "/run/ground"
 
 
 class _Session(subprocess.Popen[bytes]):
-    """An ssh client; killing it kills the command in the guest."""
+    """An ssh client; killing it kills the command in the guest too."""
 
     machine: VirtualMachine
     number: int
 
     def kill(self) -> None:
-        if self.poll() is None and not self.machine.signal_session(self.number, signal.SIGKILL):
+        try:
+            if self.poll() is None:
+                self.machine.signal_session(self.number, signal.SIGKILL)
+        finally:
             super().kill()
 
 
@@ -80,7 +82,8 @@ class VirtualMachine(BootedMachine):
         _quietly(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", self._key])
         layer = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw"]
         _quietly([*layer, "-b", image.disk, self._disk])
-        _quietly(["truncate", f"--size={SCRATCH_SIZE}", self._scratch])
+        with open(self._scratch, "xb") as scratch:
+            scratch.truncate(SCRATCH_SIZE)
 
     # Power
 
@@ -98,15 +101,17 @@ class VirtualMachine(BootedMachine):
                 stderr=log,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + BOOT_SECONDS
 
         def ready() -> bool:
-            assert self._qemu is not None
-            if self._qemu.poll() is not None or time.monotonic() > deadline:
-                raise self._failed(seen, "ended" if self._qemu.poll() is not None else "hangs")
             return self.console.exists() and READY.encode() in self.console.read_bytes()[seen:]
 
-        last_of(ready, seconds=BOOT_SECONDS * 2)
+        def settled() -> bool:
+            assert self._qemu is not None
+            return self._qemu.poll() is not None or ready()
+
+        last_of(settled, seconds=BOOT_SECONDS)
+        if not ready():
+            raise self._failed(seen)
         self._connect()
         # `degraded` is for the caller to judge
         self.run(["systemctl", "is-system-running", "--wait"], check=False)
@@ -151,7 +156,9 @@ class VirtualMachine(BootedMachine):
             *["-qmp", f"unix:{self.directory / 'qmp'},server=on,wait=off"],
         ]
 
-    def _failed(self, seen: int, why: str) -> NoGround:
+    def _failed(self, seen: int) -> NoGround:
+        assert self._qemu is not None
+        why = "did not finish its boot" if self._qemu.poll() is None else "ended"
         console = self.console.read_bytes()[seen:] if self.console.exists() else b""
         said = (self.directory / "qemu.log").read_bytes() + console
         self.cut_power()

@@ -52,7 +52,7 @@ def test_killed_command_is_gone_from_the_machine(vm: VirtualMachine) -> None:
     with vm.popen(["sleep", "54321"]) as process:
         vm.wait_for(lambda: _runs(vm, "sleep 54321"), "the command")
         process.kill()
-    assert not _runs(vm, "sleep 54321")
+    vm.wait_for(lambda: not _runs(vm, "sleep 54321"), "its end")
 
 
 def test_words_and_bytes_arrive_as_they_were_given(vm: VirtualMachine) -> None:
