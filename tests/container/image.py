@@ -10,7 +10,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from tests.grounds.cache import KEYRING, LEFT_OUT, MIRROR, NoGround, cached, demand
+from tests.grounds.cache import DEPENDENCIES, KEYRING, LEFT_OUT, MIRROR, NoGround, cached, demand
 
 SUITE = "trixie"
 
@@ -22,13 +22,7 @@ PACKAGES = (
     "polkitd",
     "util-linux",
     "passwd",
-    # what the package depends on
-    "python3",
-    "python3-dbus-next",
-    "python3-pystemd",
-    "python3-click",
-    "python3-cryptography",
-    "python3-yaml",
+    *DEPENDENCIES,
     # what tests and benchmarks run, or look with
     "bubblewrap",
     "crun",

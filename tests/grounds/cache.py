@@ -18,6 +18,15 @@ from typing import Any
 
 MIRROR = os.environ.get("JOBLET_DEBIAN_MIRROR", "http://deb.debian.org/debian")
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+# What the package depends on, beside the system itself.
+DEPENDENCIES = (
+    "python3",
+    "python3-dbus-next",
+    "python3-pystemd",
+    "python3-click",
+    "python3-cryptography",
+    "python3-yaml",
+)
 # Nothing reads them in a ground, and every session pays for them.
 LEFT_OUT = ("doc", "man", "info", "locale")
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.grounds.cache import KEYRING, LEFT_OUT, MIRROR, NoGround, cached, demand
+from tests.grounds.cache import DEPENDENCIES, KEYRING, LEFT_OUT, MIRROR, NoGround, cached, demand
 
 SUITES = {"13": "trixie", "12": "bookworm"}
 # What the file systems claim to hold; the files on the host are sparse.
@@ -34,11 +34,7 @@ PACKAGES = (
     "util-linux",
     "passwd",
     "openssh-server",
-    # what the package depends on
-    "python3",
-    "python3-dbus-next",
-    "python3-pystemd",
-    "python3-click",
+    *DEPENDENCIES,
     # what tests run, or look with
     "e2fsprogs",
     "iproute2",
