@@ -5,10 +5,11 @@ Descriptors handed out are real ones of /dev/null, so that a leak shows in the t
 
 from __future__ import annotations
 
+import errno
 import os
 
 from joblet.core.ports import JobFiles
-from joblet.errors import NotFound
+from joblet.errors import HostFailure, NotFound
 from joblet.model.run import LogSummary
 from tests.fakes.store import Died
 
@@ -39,6 +40,7 @@ class FakeJobFiles(JobFiles):
         self.shelf = shelf
         self.dead = False
         self.fails: Exception | None = None
+        self.unreadable = False  # a log that cannot be read, nor sealed
         self.removed: list[str] = []
 
     def create(self, job_id: str) -> None:
@@ -67,14 +69,14 @@ class FakeJobFiles(JobFiles):
         return data, after, log.sealed and after >= len(log.data)
 
     def summary(self, job_id: str) -> LogSummary:
-        self._check()
+        self._check_readable()
         log = self.shelf.logs.get(job_id)
         if log is None:
             return LogSummary(end_offset=0, valid_from=0, dropped_bytes=0, sealed=True)
         return LogSummary(len(log.data), 0, log.dropped_bytes, log.sealed)
 
     def seal(self, job_id: str) -> None:
-        self._check()
+        self._check_readable()
         if job_id in self.shelf.logs:
             self.shelf.logs[job_id].sealed = True
 
@@ -107,6 +109,11 @@ class FakeJobFiles(JobFiles):
     def _check(self) -> None:
         if self.dead:
             raise Died
+
+    def _check_readable(self) -> None:
+        self._check()
+        if self.unreadable:
+            raise HostFailure("job files", errno.EBADMSG, "log index: not a log index")
 
     def _log(self, job_id: str) -> Log:
         self._check()

@@ -150,7 +150,7 @@ class FakeJobHost(JobHost):
     def __init__(self, host: Host, pace: Callable[[], Awaitable[None]] = one_turn) -> None:
         self.host = host
         self.dead = False
-        self.fails: HostFailure | None = None
+        self.fails: HostFailure | OSError | None = None
         self._pace = pace
 
     async def launch(

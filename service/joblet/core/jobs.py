@@ -559,7 +559,7 @@ class JobManager:
         self._live[job.id] = job
         if fact.ended is not None and not fact.ended.gate_closed:
             # Its supervisor may have been killed between the record and the seal.
-            self._files.seal(job.id)
+            self._seal(job.id)
         # The row of the launch may be lost with the daemon, the launch is not.
         if job.state is JobState.SCHEDULED:
             job = job.moved(JobState.PENDING)
@@ -605,12 +605,7 @@ class JobManager:
         """Record the end of a job; False: the disk does not take it now, it is tried again."""
         if job.state is JobState.PENDING and end.state is not JobState.CANCELED:
             job = job.moved(JobState.INITIALIZING)
-        if ended is None or ended.status_lost:
-            # Who wrote that record may not have known the log.
-            summary = self._files.summary(job.id)
-            log_bytes, log_dropped = summary.end_offset, summary.dropped_bytes
-        else:
-            log_bytes, log_dropped = ended.log_bytes, ended.log_dropped_bytes
+        log_bytes, log_dropped = self._log_sizes(job, ended)
         done = job.moved(
             end.state,
             reason=end.reason,
@@ -648,7 +643,7 @@ class JobManager:
             self._secrets.drop(job.id)
         if ended is None or ended.gate_closed or ended.status_lost:
             # No supervisor may have done it.
-            self._files.seal(job.id)
+            self._seal(job.id)
         for future in self._waiters.get(job.id, ()):
             if not future.done():
                 future.set_result(done)
@@ -665,6 +660,26 @@ class JobManager:
             self._tasks.start(self._clear(done, suspicious=suspicious), f"{job.id}: clear")
         self._kick()
         return True
+
+    def _log_sizes(self, job: Job, ended: Ended | None) -> tuple[int, int]:
+        """Bytes in the log, and bytes that were lost."""
+        known = (0, 0) if ended is None else (ended.log_bytes, ended.log_dropped_bytes)
+        if ended is not None and not ended.status_lost:
+            return known
+        # Who wrote that record may not have known the log.
+        try:
+            summary = self._files.summary(job.id)
+        except HostFailure as err:
+            # The end of a job is worth more than the size of a log that nobody can read.
+            log.warning("%s: %s", job.id, err)
+            return known
+        return summary.end_offset, summary.dropped_bytes
+
+    def _seal(self, job_id: str) -> None:
+        try:
+            self._files.seal(job_id)
+        except HostFailure as err:
+            log.error("%s: its log cannot be sealed: %s", job_id, err)
 
     def _kept_project(self, job: Job) -> int | None:
         """Nothing in its work directory: nothing to keep, and the next job may have its number."""
@@ -683,13 +698,13 @@ class JobManager:
         self._tasks.start(again(), f"{job.id}: record the end")
 
     async def _clear(self, job: Job, *, suspicious: bool) -> None:
-        failpoints.hit("finish.before-clear")
         try:
+            failpoints.hit("finish.before-clear")
             if job.reason is Reason.LOST:
                 # Nobody saw it end, so it may not have.
                 await self._host.sweep(job.id)
             await self._host.clear(job, suspicious=suspicious)
-        except JobletError as err:
+        except (JobletError, OSError) as err:
             # The reconciler of the next start sees to it.
             log.warning("%s: not all was cleared away: %s", job.id, err)
 

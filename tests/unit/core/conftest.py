@@ -42,5 +42,6 @@ async def start(world: World, caplog: pytest.LogCaptureFixture) -> AsyncIterator
     for daemon in daemons:
         await daemon.bury()
         assert daemon.seen.complaints == []
-    crashes = [r.getMessage() for r in caplog.records if r.exc_info and r.levelname == "ERROR"]
+    records = [record for phase in ("setup", "call") for record in caplog.get_records(phase)]
+    crashes = [r.getMessage() for r in records if r.exc_info and r.levelname == "ERROR"]
     assert crashes == []

@@ -244,6 +244,36 @@ async def test_a_scope_that_may_have_failed_is_looked_after(world: World, start:
     assert world.host.clears == [(job.id, True)]
 
 
+@pytest.mark.parametrize(
+    "end", [{}, {"exit_status": None, "status_lost": True}], ids=["known", "lost"]
+)
+async def test_a_log_that_cannot_be_read_does_not_keep_a_job_from_ending(
+    world: World, start: Start, end: dict[str, object]
+) -> None:
+    daemon = await start()
+    ran, waits = (
+        await daemon.run(),
+        await daemon.submit(replace(TRUE, start_at_usec=2 * EPOCH_USEC)),
+    )
+    daemon.files.unreadable = True
+    world.host.end(ran.id, **end)
+    assert (await daemon.ended(ran.id)).state.terminal
+    assert (await daemon.manager.cancel(waits.id)).state is JobState.CANCELED
+    await daemon.quiet()
+
+
+async def test_what_cannot_be_removed_from_run_does_not_hold_the_job_up(
+    world: World, start: Start
+) -> None:
+    daemon = await start()
+    job = await daemon.run()
+    daemon.host.fails = OSError(errno.ENOTEMPTY, "Directory not empty")
+    world.host.end(job.id)
+    assert (await daemon.ended(job.id)).state is JobState.COMPLETED
+    await asyncio.sleep(1)
+    assert job.id in world.host.runs
+
+
 # Shutdown.
 
 

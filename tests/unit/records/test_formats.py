@@ -250,7 +250,7 @@ def test_random_bytes_are_refused(decode: Decode, magic: bytes, whole: bytes, da
 def test_a_newer_writer_that_adds_a_field_is_understood(name: str) -> None:
     decode, magic, whole = WHOLE[name]
     version, items = unpack(whole, magic, (1,))
-    grown = pack(magic, version, [*items, b"new", 1, None])
+    grown = pack(magic, version, [*items, *[None] * 20, b"new", 1])
     old, new = decode(whole), decode(grown)
     assert (facts(old) == facts(new)) if hasattr(old, "__slots__") else old == new
 
