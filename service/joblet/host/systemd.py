@@ -55,8 +55,18 @@ class ServiceFailure:
 class Systemd:
     """The service manager of this host."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        call_deadline_s: float = _CALL_DEADLINE_S,
+        start_deadline_s: float = _START_DEADLINE_S,
+        stop_margin_s: float = _STOP_MARGIN_S,
+    ) -> None:
         self._connection = connection
+        self._call_deadline_s = call_deadline_s
+        self._start_deadline_s = start_deadline_s
+        self._stop_margin_s = stop_margin_s
         self._waiting: dict[str, list[asyncio.Future[str]]] = {}
         self._takes_pidfds = True
 
@@ -93,7 +103,7 @@ class Systemd:
                         self._takes_pidfds = False
                 if not self._takes_pidfds:
                     await self._start(unit, [*fixed, ("PIDs", Typed("au", list(pids)))])
-                async with asyncio.timeout(_START_DEADLINE_S):
+                async with asyncio.timeout(self._start_deadline_s):
                     result = await removed
             except Unreachable as err:
                 # The bus went away, and this daemon with it: the next one starts the job.
@@ -113,7 +123,7 @@ class Systemd:
             "StartTransientUnit",
             "ssa(sv)a(sa(sv))",
             [unit, "fail", properties, []],
-            deadline_s=_CALL_DEADLINE_S,
+            deadline_s=self._call_deadline_s,
         )
 
     async def run_service(
@@ -157,7 +167,7 @@ class Systemd:
             "GetAll",
             "s",
             ["org.freedesktop.systemd1.Service"],
-            deadline_s=_CALL_DEADLINE_S,
+            deadline_s=self._call_deadline_s,
         )
         return ServiceFailure(known["Result"], known["ExecMainStatus"], known["StatusText"])
 
@@ -180,7 +190,7 @@ class Systemd:
             if not await self.request_stop(unit):
                 return
             try:
-                async with asyncio.timeout(grace_usec / 1e6 + _STOP_MARGIN_S):
+                async with asyncio.timeout(grace_usec / 1e6 + self._stop_margin_s):
                     await removed
             except TimeoutError:
                 log.warning("%s does not stop", unit)
@@ -228,7 +238,7 @@ class Systemd:
                 "Get",
                 "ss",
                 [_MANAGER, "SystemState"],
-                deadline_s=_CALL_DEADLINE_S,
+                deadline_s=self._call_deadline_s,
             )
         except JobletError as err:
             raise HostFailure("state of the system", 0, str(err)) from err
@@ -236,7 +246,7 @@ class Systemd:
 
     async def _call(self, member: str, signature: str, body: list[object]) -> list[Any]:
         reply, _ = await self._connection.call(
-            _NAME, _PATH, _MANAGER, member, signature, body, deadline_s=_CALL_DEADLINE_S
+            _NAME, _PATH, _MANAGER, member, signature, body, deadline_s=self._call_deadline_s
         )
         return reply
 
