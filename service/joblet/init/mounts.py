@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 
 from joblet.init import syscalls as sys
 from joblet.init.plan import NODEV, NOEXEC, NOSUID, RDONLY
@@ -19,6 +20,34 @@ _MOUNT_FLAGS = NOSUID | NODEV
 
 def _open_target(setup: Setup, path: bytes, flags: int = os.O_PATH) -> int:
     return sys.openat2(setup.root_fd, path, flags, sys.RESOLVE_IN_ROOT | sys.RESOLVE_NO_SYMLINKS)
+
+
+def _make(setup: Setup, path: bytes, make: Callable[[bytes, int], None]) -> None:
+    """Call make with the last name of a path and the directory it goes into, opened in the root.
+
+    mkdir and its like know no RESOLVE_IN_ROOT: alone they would climb out of the new root, or
+    follow a link in it to the host.
+    """
+    directory, nested, name = path.rpartition(b"/")
+    parent = setup.root_fd
+    if nested:
+        try:
+            parent = _open_target(setup, directory or b".", os.O_PATH | os.O_DIRECTORY)
+        except OSError as err:
+            err.filename = os.fsdecode(path)
+            raise
+    try:
+        make(name, parent)
+    except OSError as err:
+        err.filename = os.fsdecode(path)
+        raise
+    finally:
+        if nested:
+            os.close(parent)
+
+
+def _make_directory(setup: Setup, path: bytes, mode: int) -> None:
+    _make(setup, path, lambda name, parent: os.mkdir(name, mode, dir_fd=parent))
 
 
 def _attach(setup: Setup, tree: int, path: bytes) -> None:
@@ -51,27 +80,35 @@ def root(setup: Setup, mount_point: bytes, options: bytes) -> None:
 
 def directory(setup: Setup, path: bytes, mode: int) -> None:
     """A directory of ours."""
-    os.mkdir(path, mode, dir_fd=setup.root_fd)
-    # mkdir is subject to the umask, chmod is not
-    os.chmod(path, mode, dir_fd=setup.root_fd)
+
+    def make(name: bytes, parent: int) -> None:
+        os.mkdir(name, mode, dir_fd=parent)
+        # mkdir is subject to the umask, chmod is not
+        os.chmod(name, mode, dir_fd=parent)
+
+    _make(setup, path, make)
 
 
 def symlink(setup: Setup, target: bytes, path: bytes) -> None:
     """A symbolic link of ours."""
-    os.symlink(target, path, dir_fd=setup.root_fd)
+    _make(setup, path, lambda name, parent: os.symlink(target, name, dir_fd=parent))
 
 
 def file(setup: Setup, path: bytes, mode: int, content: bytes) -> None:
     """A small file of ours."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(path, flags, mode, dir_fd=setup.root_fd)
-    try:
-        os.fchmod(fd, mode)
-        view = memoryview(content)
-        while view:
-            view = view[os.write(fd, view) :]
-    finally:
-        os.close(fd)
+
+    def make(name: bytes, parent: int) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(name, flags, mode, dir_fd=parent)
+        try:
+            os.fchmod(fd, mode)
+            view = memoryview(content)
+            while view:
+                view = view[os.write(fd, view) :]
+        finally:
+            os.close(fd)
+
+    _make(setup, path, make)
 
 
 def bind(setup: Setup, source: bytes, path: bytes, attributes: int) -> None:
@@ -79,7 +116,7 @@ def bind(setup: Setup, source: bytes, path: bytes, attributes: int) -> None:
     tree = sys.open_tree(-100, source, sys.OPEN_TREE_CLONE | sys.AT_RECURSIVE)
     sys.mount_setattr(tree, attributes, recursive=True, path=source)
     if stat.S_ISDIR(os.fstat(tree).st_mode):
-        os.mkdir(path, 0o755, dir_fd=setup.root_fd)
+        _make_directory(setup, path, 0o755)
     else:
         file(setup, path, 0o644, b"")
     _attach(setup, tree, path)
@@ -102,32 +139,36 @@ def work(setup: Setup, source: bytes, path: bytes, attributes: int) -> None:
     if not os.path.samestat(os.fstat(tree), os.fstat(setup.work_fd)):
         raise PermissionError(1, "not the directory that jobletd opened", os.fsdecode(source))
     sys.mount_setattr(tree, attributes, recursive=False, path=path)
-    os.mkdir(path, 0o755, dir_fd=setup.root_fd)
+    _make_directory(setup, path, 0o755)
     _attach(setup, tree, path)
     os.close(tree)
 
 
 def tmpfs(setup: Setup, path: bytes, flags: int, options: bytes) -> None:
     """A bounded tmpfs."""
-    os.mkdir(path, 0o755, dir_fd=setup.root_fd)
+    _make_directory(setup, path, 0o755)
     _mount_on(setup, path, b"tmpfs", b"tmpfs", flags, options)
 
 
 def proc(setup: Setup, path: bytes) -> None:
     """A procfs of the job's own PID namespace."""
-    os.mkdir(path, 0o555, dir_fd=setup.root_fd)
+    _make_directory(setup, path, 0o555)
     _mount_on(setup, path, b"proc", b"proc", _MOUNT_FLAGS | NOEXEC, None)
 
 
 def device(setup: Setup, path: bytes, major: int, minor: int) -> None:
     """A character device for everyone to read and write."""
-    os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(major, minor), dir_fd=setup.root_fd)
-    os.chmod(path, 0o666, dir_fd=setup.root_fd)  # noqa: S103
+
+    def make(name: bytes, parent: int) -> None:
+        os.mknod(name, 0o666 | stat.S_IFCHR, os.makedev(major, minor), dir_fd=parent)
+        os.chmod(name, 0o666, dir_fd=parent)  # noqa: S103
+
+    _make(setup, path, make)
 
 
 def devpts(setup: Setup, path: bytes, options: bytes) -> None:
     """Pseudo-terminals of the job's own."""
-    os.mkdir(path, 0o755, dir_fd=setup.root_fd)
+    _make_directory(setup, path, 0o755)
     _mount_on(setup, path, b"devpts", b"devpts", NOSUID | NOEXEC, options)
 
 

@@ -8,6 +8,7 @@ without either means that the process died during set-up.
 
 from __future__ import annotations
 
+import os
 from errno import EPIPE
 
 from joblet.records.framing import Fields, pack, unpack
@@ -50,7 +51,7 @@ def failed(step: bytes, error: BaseException) -> bytes:
     errno = error.errno or 0 if isinstance(error, OSError) else 0
     path = ""
     if isinstance(error, OSError) and isinstance(error.filename, str | bytes):
-        path = error.filename if isinstance(error.filename, str) else repr(error.filename)
+        path = os.fsdecode(error.filename)
     detail = str(error) if not errno else ""
     return pack(
         MAGIC,

@@ -1,0 +1,161 @@
+"""Runs a command with the real plan, supervisor and first process, and without systemd.
+
+The steps are PlanMaker's, made for this host; a test may change the list before it is run.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from joblet.config import Config
+from joblet.core import admission
+from joblet.host import jobplan, machine
+from joblet.host.jobplan import PlanMaker
+from joblet.init.plan import Step
+from joblet.model.ids import new_job_id
+from joblet.model.job import Job, JobSpec, JobState
+from joblet.records import exit as exit_record
+from joblet.records import logindex
+from joblet.records.exit import ExitRecord
+from joblet.records.logindex import Header
+from tests.fakes.daemon import FACTS
+
+CHECKOUT = Path(__file__).parents[2]
+FIRST_ID = 1_900_000_000
+_FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+Change = Callable[[list[Step]], list[Step]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job left."""
+
+    exit: ExitRecord
+    log: bytes
+    header: Header
+    sealed: bool
+
+    @property
+    def failure(self) -> tuple[str, int, str]:
+        """The step that failed, its errno and its path."""
+        return self.exit.setup_step.decode(), self.exit.setup_errno, self.exit.setup_path.decode()
+
+
+class Sandbox:
+    """Jobs of one test below its directory."""
+
+    def __init__(self, directory: Path) -> None:
+        # Every ancestor must let the job's ids pass: it has no capability to search closed ones.
+        self.directory = directory
+        self.works = directory / "work"
+        self.works.mkdir(mode=0o700)
+        self.plans = PlanMaker(machine.layout(), str(self.works), work_quota=False)
+
+    def job(self, *command: str, init: bool = False) -> Job:
+        """A job as it is launched."""
+        spec = JobSpec(command=command[0], args=command[1:], init=init)
+        return Job(
+            id=new_job_id(),
+            seq=1,
+            spec=admission.settle(spec, Config(), FACTS),
+            owner_uid=0,
+            state=JobState.INITIALIZING,
+            submitted_usec=0,
+            due_usec=0,
+            shard=0,
+            first_id=FIRST_ID,
+        )
+
+    def run(
+        self,
+        *command: str,
+        change: Change = list,
+        init: bool = False,
+        open_gate: bool = True,
+        cap_bytes: int = 1 << 30,
+        log_bytes_max: int = 64 << 20,
+    ) -> Outcome:
+        """From the fork to the exit record; the log lies on a tmpfs of log_bytes_max."""
+        job = self.job(*command, init=init)
+        work = self.works / job.id
+        work.mkdir(mode=0o700)
+        os.chown(work, FIRST_ID + job.spec.uid, FIRST_ID + job.spec.uid)
+        run_path = self.directory / f"run-{job.id}"
+        run_path.mkdir()
+        disk = tmpfs(log_bytes_max)
+        plan = os.memfd_create("plan")
+        os.write(plan, jobplan.encode(change(self.plans.steps(job, {}))))
+        gate_end, gate = os.pipe2(os.O_CLOEXEC)
+        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        given = {
+            "plan": plan,
+            "log": os.open("log", os.O_RDWR | os.O_CREAT, 0o644, dir_fd=disk),
+            "index": os.open("log.idx", os.O_RDWR | os.O_CREAT, 0o644, dir_fd=disk),
+            "work": os.open(work, os.O_RDONLY | os.O_DIRECTORY),
+            "gate": gate_end,
+            "run_dir": os.open(run_path, os.O_RDONLY | os.O_DIRECTORY),
+            "connection": far.detach(),
+        }
+        os.pwrite(given["index"], Header().encode(), 0)
+        asked = {**given, "job_id": job.id, "cap_bytes": cap_bytes}
+        child = subprocess.Popen(
+            [sys.executable, "-m", "tests.kernel.child", json.dumps(asked)],
+            cwd=CHECKOUT,
+            env={"PYTHONPATH": str(CHECKOUT / "service"), "PATH": "/usr/bin:/bin"},
+            pass_fds=list(given.values()),
+            stderr=subprocess.PIPE,
+        )
+        try:
+            os.close(gate_end)
+            if open_gate:
+                os.write(gate, b"G")
+            os.close(gate)
+            _, said = child.communicate(timeout=120)
+            if not (run_path / "exit").exists():
+                raise AssertionError(f"no exit record ({child.returncode}): {said.decode()}")
+            size = os.fstat(given["log"]).st_size
+            return Outcome(
+                exit=exit_record.decode((run_path / "exit").read_bytes()),
+                log=os.pread(given["log"], size, 0),
+                header=logindex.decode_header(os.pread(given["index"], logindex.HEADER_SIZE, 0)),
+                sealed=os.fstat(given["log"]).st_mode & 0o777 == 0o444,
+            )
+        finally:
+            child.kill()
+            child.wait()
+            near.close()
+            for fd in (disk, *(fd for name, fd in given.items() if name != "gate")):
+                os.close(fd)
+
+
+def tmpfs(size: int) -> int:
+    """A mounted tmpfs that no mount table shows; it goes with the descriptor."""
+    context = _call(_FSOPEN, b"tmpfs", 1)
+    try:
+        _call(_FSCONFIG, context, 1, b"size", str(size).encode(), 0)
+        _call(_FSCONFIG, context, 6, None, None, 0)  # FSCONFIG_CMD_CREATE
+        return _call(_FSMOUNT, context, 1, 0)
+    finally:
+        os.close(context)
+
+
+def _call(number: int, *words: int | bytes | None) -> int:
+    arguments = [
+        ctypes.c_long(word) if isinstance(word, int) else ctypes.c_char_p(word) for word in words
+    ]
+    result = int(_libc.syscall(ctypes.c_long(number), *arguments))
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), f"system call {number}")
+    return result
