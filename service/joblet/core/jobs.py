@@ -88,6 +88,7 @@ class JobManager:
         self._alarm: asyncio.TimerHandle | None = None
         self._weighing: asyncio.TimerHandle | None = None
         self._started = False
+        self._held = False
         self._seq = 0
 
     # Life of the manager.
@@ -101,6 +102,16 @@ class JobManager:
         """From now on jobs may begin."""
         self._started = True
         self._kick()
+
+    def hold(self) -> None:
+        """From now on no job begins: what waits, waits for the next daemon. Idempotent."""
+        self._held = True
+        self._started = False
+
+    @property
+    def held(self) -> bool:
+        """Whether `hold` was called."""
+        return self._held
 
     async def close(self) -> None:
         """Stop deciding. Jobs go on; the next daemon adopts them."""
@@ -466,7 +477,7 @@ class JobManager:
                 await self._launch_again(job, str(err))
                 return
             except (JobletError, OSError, ValueError) as err:
-                if isinstance(err, HostFailure) and await self._going_down():
+                if isinstance(err, HostFailure) and (self._held or await self._going_down()):
                     await self.requeue(job)
                     return
                 log.warning("%s: launch failed: %s", job_id, err)

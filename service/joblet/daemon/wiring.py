@@ -51,7 +51,7 @@ class WallClock:
 
 
 async def run(config: Config, paths: Paths, version: str) -> None:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT; from SIGUSR1 on without starting jobs.
 
     Raises JobletError when something that is needed is not there, Unreachable when the bus goes
     away: the service manager starts a new daemon, and jobs do not notice.
@@ -137,11 +137,17 @@ async def run(config: Config, paths: Paths, version: str) -> None:
         stack.callback(notify.stopping)
         # A scope is ordered after this unit: started before READY=1 it would wait for ever.
         jobs.start()
+        loop.add_signal_handler(signal.SIGUSR1, _hold, jobs)
         tasks.start(recovery.sweep_files(), "sweep of files without a row")
         keeper = WorkKeeper(config.work, jobs, store, files, clock)
         tasks.start(keeper.run(), "removal of old work directories")
         tasks.start(_feed_watchdog(jobs), "watchdog")
         await _until(stop, connection)
+
+
+def _hold(jobs: JobManager) -> None:
+    log.info("no job is started any more, until the next start of the daemon (SIGUSR1)")
+    jobs.hold()
 
 
 async def _until(stop: asyncio.Event, connection: Connection) -> None:
@@ -158,7 +164,8 @@ async def _feed_watchdog(jobs: JobManager) -> None:
     while True:
         # From the event loop, so that a loop that hangs is a daemon that is replaced.
         notify.alive()
-        notify.status(f"{jobs.running} jobs running, {jobs.waiting} waiting")
+        held = ", held" if jobs.held else ""
+        notify.status(f"{jobs.running} jobs running, {jobs.waiting} waiting{held}")
         await asyncio.sleep(interval_usec / 3e6)
 
 
