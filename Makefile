@@ -5,7 +5,7 @@ BENCH = /usr/local/lib/joblet-bench
 RESULTS = /var/tmp/joblet-bench
 RELEASE = 13
 
-.PHONY: provision test lint bench shell vm install clean
+.PHONY: provision test lint bench shell vm install deb wheel man clean
 
 provision:  ## Debian packages and .venv, for everything below
 	tests/provision
@@ -27,6 +27,15 @@ vm: provision  ## a virtual machine with Joblet in it, and a shell (RELEASE=12: 
 
 install:  ## Joblet onto this machine, from this checkout; needs root
 	packaging/install
+
+deb:  ## Debian packages of this checkout, in dist/
+	packaging/deb
+
+wheel: provision  ## the client side as a Python package, in dist/
+	packaging/wheel
+
+man: provision  ## what man pages and completions tell of the sources
+	$(PYTHON) packaging/pages
 
 clean:  ## caches and build results of this checkout
 	rm -rf build dist .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

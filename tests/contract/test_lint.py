@@ -18,6 +18,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
         ["ruff", "format", "--check", "."],
         ["mypy", "--no-error-summary"],
         ["mypy", "--no-error-summary", "tests"],
+        ["mypy", "--no-error-summary", "packaging/pages"],
     ],
     ids=" ".join,
 )

@@ -1,0 +1,159 @@
+# Completion of jobletctl for bash.
+# Made by packaging/pages from the commands themselves; `make man` makes it anew.
+
+# Each takes what has been typed, as in `job run`, and tells: the words that may follow; the options; how
+# the value of an option is completed; how an argument is.
+_jobletctl_words() {
+    case $1 in
+        '')
+            echo 'job config certs' ;;
+        'job')
+            echo 'cancel delete delete-all list log run status stop update wait' ;;
+        'config')
+            echo 'check show' ;;
+        'certs')
+            echo 'export init issue list renew revoke show' ;;
+        'certs issue')
+            echo 'client server' ;;
+        *) return 1 ;;
+    esac
+}
+
+_jobletctl_options() {
+    case $1 in
+        '' | 'job' | 'job cancel' | 'job delete' | 'job status' | 'config' | 'certs' | 'certs issue' | 'certs list' | 'certs revoke' | 'certs show')
+            echo '--json -h --help' ;;
+        'job delete-all')
+            echo '--all-users --json -h --help' ;;
+        'job list')
+            echo '--all --state --mine --wide --limit --json -h --help' ;;
+        'job log')
+            echo '--follow -f --no-follow --tail --since --stream -t --timestamps --json -h --help' ;;
+        'job run')
+            echo '--wait -f --follow --name -e --env --schedule --max-cpu --cpu-weight --cpu-cores --max-memory --max-io --max-iobps --max-iops --io-weight --max-tasks --timeout --stop-grace --max-work --max-tmp --max-shm --user --network --init --json -h --help' ;;
+        'job stop')
+            echo '--no-wait --json -h --help' ;;
+        'job update')
+            echo '--max-cpu --cpu-weight --cpu-cores --max-memory --max-io --max-iobps --max-iops --io-weight --max-tasks --json -h --help' ;;
+        'job wait')
+            echo '--timeout --json -h --help' ;;
+        'config check' | 'config show')
+            echo '--file --json -h --help' ;;
+        'certs export')
+            echo '--node --output --json -h --help' ;;
+        'certs init')
+            echo '--host --days --json -h --help' ;;
+        'certs issue client')
+            echo '--role --days --json -h --help' ;;
+        'certs issue server')
+            echo '--host --days --output --json -h --help' ;;
+        'certs renew')
+            echo '--days --keep-key --json -h --help' ;;
+        *) return 1 ;;
+    esac
+}
+
+_jobletctl_valued() {
+    case $1 in
+        'job list --state')
+            echo 'words PENDING SCHEDULED INITIALIZING RUNNING COMPLETED FAILED STOPPED CANCELED TIMEOUT' ;;
+        'job list --limit' | 'job log --tail' | 'job log --since' | 'job run --name' | 'job run --schedule' | 'job run --max-cpu' | 'job run --cpu-weight' | 'job run --cpu-cores' | 'job run --max-memory' | 'job run --max-io' | 'job run --max-iobps' | 'job run --max-iops' | 'job run --io-weight' | 'job run --max-tasks' | 'job run --timeout' | 'job run --stop-grace' | 'job run --max-work' | 'job run --max-tmp' | 'job run --max-shm' | 'job run --user' | 'job update --max-cpu' | 'job update --cpu-weight' | 'job update --cpu-cores' | 'job update --max-memory' | 'job update --max-io' | 'job update --max-iobps' | 'job update --max-iops' | 'job update --io-weight' | 'job update --max-tasks' | 'job wait --timeout' | 'certs export --node' | 'certs init --host' | 'certs init --days' | 'certs issue client --days' | 'certs issue server --host' | 'certs issue server --days' | 'certs renew --days')
+            echo 'nothing' ;;
+        'job log --stream')
+            echo 'words stdout stderr' ;;
+        'job run -e' | 'job run --env')
+            echo 'variable' ;;
+        'job run --network')
+            echo 'words none' ;;
+        'config check --file' | 'config show --file' | 'certs export --output' | 'certs issue server --output')
+            echo 'file' ;;
+        'certs issue client --role')
+            echo 'words viewer developer maintainer admin' ;;
+        *) return 1 ;;
+    esac
+}
+
+_jobletctl_argument() {
+    case $1 in
+        'job cancel')
+            echo 'jobs --state=PENDING --state=SCHEDULED' ;;
+        'job delete')
+            echo 'jobs --state=COMPLETED --state=FAILED --state=STOPPED --state=CANCELED --state=TIMEOUT' ;;
+        'job log' | 'job status' | 'job update')
+            echo 'jobs' ;;
+        'job run')
+            echo 'command' ;;
+        'job stop' | 'job wait')
+            echo 'jobs --state=PENDING --state=SCHEDULED --state=INITIALIZING --state=RUNNING' ;;
+        'certs export' | 'certs issue client' | 'certs renew' | 'certs revoke' | 'certs show')
+            echo 'nothing' ;;
+        *) return 1 ;;
+    esac
+}
+
+# The first word of each line of a list is an id; the state selects the jobs that a verb can be used on.
+_jobletctl_jobs() {
+    jobletctl job list --limit=200 "$@" 2>/dev/null | awk 'NR > 1 { print $1 }'
+}
+
+# $1: how, $2: what is there of the word
+_jobletctl_offer() {
+    local how=$1 cur=$2
+    case $how in
+        words\ *) mapfile -t COMPREPLY < <(compgen -W "${how#words }" -- "$cur") ;;
+        jobs*)
+            # shellcheck disable=SC2086 # options, one each
+            mapfile -t COMPREPLY < <(compgen -W "$(_jobletctl_jobs ${how#jobs})" -- "$cur")
+            ;;
+        variable) mapfile -t COMPREPLY < <(compgen -e -- "$cur") ;;
+        directory) compopt -o filenames && mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+        file) compopt -o filenames && mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    esac
+}
+
+_jobletctl() {
+    local cur=${COMP_WORDS[COMP_CWORD]} path='' option='' command=0 i word how
+    COMPREPLY=()
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        if [ -n "$option" ]; then
+            # bash makes a word of the = in --option=value
+            [ "$word" = = ] || option=''
+        elif [[ $word == -* ]]; then
+            [ "$word" = -- ] && command=$((i + 1)) && break
+            _jobletctl_valued "${path:+$path }$word" >/dev/null && option=$word
+        elif [[ " $(_jobletctl_words "$path") " == *" $word "* ]]; then
+            path=${path:+$path }$word
+        elif [ "$(_jobletctl_argument "$path")" = command ]; then
+            command=$i
+            break
+        fi
+    done
+    if ((command)); then
+        # The rest belongs to the command.
+        if ((command < COMP_CWORD)) && declare -F _command_offset >/dev/null; then
+            _command_offset "$command"
+        elif ((command < COMP_CWORD)); then
+            _jobletctl_offer file "$cur"
+        else
+            mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+        fi
+        return
+    fi
+    if [ -n "$option" ]; then
+        [ "$cur" = = ] && cur=''
+        _jobletctl_offer "$(_jobletctl_valued "${path:+$path }$option")" "$cur"
+    elif [[ $cur == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(_jobletctl_options "$path")" -- "$cur")
+    elif how=$(_jobletctl_words "$path"); then
+        _jobletctl_offer "words $how" "$cur"
+    elif how=$(_jobletctl_argument "$path"); then
+        if [ "$how" = command ]; then
+            mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+        else
+            _jobletctl_offer "$how" "$cur"
+        fi
+    fi
+}
+
+complete -F _jobletctl jobletctl

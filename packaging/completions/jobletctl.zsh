@@ -1,0 +1,378 @@
+#compdef jobletctl
+# Completion of jobletctl for zsh.
+# Made by packaging/pages from the commands themselves; `make man` makes it anew.
+
+# The first word of each line of a list is an id, the rest tells the jobs apart; the state selects the jobs
+# that a verb can be used on.
+_jobletctl_jobs() {
+    local -a jobs_here
+    jobs_here=("${(@f)$(jobletctl job list --limit=200 "$@" 2>/dev/null |
+        awk 'NR > 1 { id = $1; $1 = ""; print id ":" $0 }')}")
+    (( ${#jobs_here[1]} )) && _describe -V job jobs_here
+}
+
+_jobletctl() {
+    local curcontext="$curcontext" state line
+    local -a words_here
+    _arguments -s -S -C \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]' \
+        '1: :->word' \
+        '*:: :->rest'
+    case $state in
+    word)
+        words_here=(
+            'job:Run commands as jobs, watch and end them'
+            'config:Show and check the settings of jobletd'
+            'certs:Make and manage the certificates of remote access'
+        )
+        _describe command words_here ;;
+    rest)
+        case $words[1] in
+        job) _jobletctl_job ;;
+        config) _jobletctl_config ;;
+        certs) _jobletctl_certs ;;
+        esac ;;
+    esac
+}
+
+_jobletctl_job() {
+    local curcontext="$curcontext" state line
+    local -a words_here
+    _arguments -s -S -C \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]' \
+        '1: :->word' \
+        '*:: :->rest'
+    case $state in
+    word)
+        words_here=(
+            'cancel:Give up jobs that have not started'
+            'delete:Remove ended jobs with their logs and work directories'
+            'delete-all:Remove all ended jobs of the calling user'
+            'list:List jobs, the newest first'
+            'log:Print the output of a job\: its stdout to stdout, its stderr to stderr'
+            'run:Submit a command as a job and print the job'\''s id'
+            'status:Show what is known of a job'
+            'stop:End jobs\: SIGTERM, then SIGKILL after their grace'
+            'update:Give jobs that have not ended other limits'
+            'wait:Wait for the end of jobs'
+        )
+        _describe command words_here ;;
+    rest)
+        case $words[1] in
+        cancel) _jobletctl_job_cancel ;;
+        delete) _jobletctl_job_delete ;;
+        delete-all) _jobletctl_job_delete_all ;;
+        list) _jobletctl_job_list ;;
+        log) _jobletctl_job_log ;;
+        run) _jobletctl_job_run ;;
+        status) _jobletctl_job_status ;;
+        stop) _jobletctl_job_stop ;;
+        update) _jobletctl_job_update ;;
+        wait) _jobletctl_job_wait ;;
+        esac ;;
+    esac
+}
+
+_jobletctl_job_cancel() {
+    _arguments -s -S \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]' \
+        '*: :_jobletctl_jobs --state=PENDING --state=SCHEDULED'
+}
+
+_jobletctl_job_delete() {
+    _arguments -s -S \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]' \
+        '*: :_jobletctl_jobs --state=COMPLETED --state=FAILED --state=STOPPED --state=CANCELED --state=TIMEOUT'
+}
+
+_jobletctl_job_delete_all() {
+    _arguments -s -S \
+        '(--all-users)--all-users[Also the jobs of other users]' \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]'
+}
+
+_jobletctl_job_list() {
+    _arguments -s -S \
+        '(--all)--all[All jobs, however many there are]' \
+        '*--state=[Only jobs in this state]:STATE:(PENDING SCHEDULED INITIALIZING RUNNING COMPLETED FAILED STOPPED CANCELED TIMEOUT)' \
+        '(--mine)--mine[Only jobs of the calling user]' \
+        '(--wide)--wide[Also time in the queue, what was used, and the reason]' \
+        '(--limit)--limit=[At most so many jobs]:N: ' \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]'
+}
+
+_jobletctl_job_log() {
+    _arguments -s -S \
+        '(--follow -f --no-follow)--follow[Go on until the job has ended (the default), or print what is there]' \
+        '(--follow -f --no-follow)-f[Go on until the job has ended (the default), or print what is there]' \
+        '(--follow -f --no-follow)--no-follow[Go on until the job has ended (the default), or print what is there]' \
+        '(--tail)--tail=[Only the last so many lines]:N: ' \
+        '(--since)--since=[Only what came after a time, or in the last 10m]:TIME: ' \
+        '(--stream)--stream=[Only one of the streams]:STREAM:(stdout stderr)' \
+        '(-t --timestamps)-t[Put the time before each line]' \
+        '(-t --timestamps)--timestamps[Put the time before each line]' \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]' \
+        '1: :_jobletctl_jobs'
+}
+
+_jobletctl_job_run() {
+    _arguments -s -S \
+        '(--wait)--wait[Wait for the end]' \
+        '(-f --follow)-f[Show the output as it comes, and wait as --wait does]' \
+        '(-f --follow)--follow[Show the output as it comes, and wait as --wait does]' \
+        '(--name)--name=[A name for people]:NAME: ' \
+        '*-e+[A variable for the job]:NAME\[=VALUE:_parameters -g "*export*"' \
+        '*--env=[A variable for the job]:NAME\[=VALUE:_parameters -g "*export*"' \
+        '(--schedule)--schedule=[Start later\: after a duration (1h30m, 2d), or at a time, either RFC 3339 with its zone or '\''YYYY-MM-DD HH\:MM\[\:SS\]'\'' in local time]:WHEN: ' \
+        '(--max-cpu)--max-cpu=[CPU time in percent\: 100 is one whole CPU, 250 two and a half]:PERCENT: ' \
+        '(--cpu-weight)--cpu-weight=[Share where CPUs are short]:N: ' \
+        '(--cpu-cores)--cpu-cores=[CPUs to run on, such as 0-3,5]:CPUS: ' \
+        '(--max-memory)--max-memory=[Memory, such as 512M or 2G]:SIZE: ' \
+        '(--max-io --max-iobps)--max-io=[Bytes per second from disk, and as many to disk, such as 2M]:SIZE: ' \
+        '(--max-io --max-iobps)--max-iobps=[Bytes per second from disk, and as many to disk, such as 2M]:SIZE: ' \
+        '(--max-iops)--max-iops=[Operations per second, reads and writes each]:N: ' \
+        '(--io-weight)--io-weight=[Share where the disk is busy]:N: ' \
+        '(--max-tasks)--max-tasks=[Processes and threads]:N: ' \
+        '(--timeout)--timeout=[End the job after]:DURATION: ' \
+        '(--stop-grace)--stop-grace=[Time between the request to end and the kill]:DURATION: ' \
+        '(--max-work)--max-work=[Size of /work, on disk]:SIZE: ' \
+        '(--max-tmp)--max-tmp=[Size of /tmp]:SIZE: ' \
+        '(--max-shm)--max-shm=[Size of /dev/shm]:SIZE: ' \
+        '(--user)--user=[The uid inside the job]:N: ' \
+        '(--network)--network=[The job'\''s network]:NETWORK:(none)' \
+        '(--init)--init[Put a small PID 1 in front that reaps children]' \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]' \
+        '(-)1: :_command_names -e' \
+        '*:: :_normal'
+}
+
+_jobletctl_job_status() {
+    _arguments -s -S \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]' \
+        '1: :_jobletctl_jobs'
+}
+
+_jobletctl_job_stop() {
+    _arguments -s -S \
+        '(--no-wait)--no-wait[Do not wait for the end of the jobs]' \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]' \
+        '*: :_jobletctl_jobs --state=PENDING --state=SCHEDULED --state=INITIALIZING --state=RUNNING'
+}
+
+_jobletctl_job_update() {
+    _arguments -s -S \
+        '(--max-cpu)--max-cpu=[CPU time in percent\: 100 is one whole CPU, 250 two and a half]:PERCENT: ' \
+        '(--cpu-weight)--cpu-weight=[Share where CPUs are short]:N: ' \
+        '(--cpu-cores)--cpu-cores=[CPUs to run on, such as 0-3,5]:CPUS: ' \
+        '(--max-memory)--max-memory=[Memory, such as 512M or 2G]:SIZE: ' \
+        '(--max-io --max-iobps)--max-io=[Bytes per second from disk, and as many to disk, such as 2M]:SIZE: ' \
+        '(--max-io --max-iobps)--max-iobps=[Bytes per second from disk, and as many to disk, such as 2M]:SIZE: ' \
+        '(--max-iops)--max-iops=[Operations per second, reads and writes each]:N: ' \
+        '(--io-weight)--io-weight=[Share where the disk is busy]:N: ' \
+        '(--max-tasks)--max-tasks=[Processes and threads]:N: ' \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]' \
+        '*: :_jobletctl_jobs'
+}
+
+_jobletctl_job_wait() {
+    _arguments -s -S \
+        '(--timeout)--timeout=[Give up after this time]:DURATION: ' \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]' \
+        '*: :_jobletctl_jobs --state=PENDING --state=SCHEDULED --state=INITIALIZING --state=RUNNING'
+}
+
+_jobletctl_config() {
+    local curcontext="$curcontext" state line
+    local -a words_here
+    _arguments -s -S -C \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]' \
+        '1: :->word' \
+        '*:: :->rest'
+    case $state in
+    word)
+        words_here=(
+            'check:Read the files as jobletd would'
+            'show:Show every setting with its value and the file it comes from'
+        )
+        _describe command words_here ;;
+    rest)
+        case $words[1] in
+        check) _jobletctl_config_check ;;
+        show) _jobletctl_config_show ;;
+        esac ;;
+    esac
+}
+
+_jobletctl_config_check() {
+    _arguments -s -S \
+        '(--file)--file=[Read this file (and FILE.d) instead of /etc/joblet/joblet.toml]:FILE:_files' \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]'
+}
+
+_jobletctl_config_show() {
+    _arguments -s -S \
+        '(--file)--file=[Read this file (and FILE.d) instead of /etc/joblet/joblet.toml]:FILE:_files' \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]'
+}
+
+_jobletctl_certs() {
+    local curcontext="$curcontext" state line
+    local -a words_here
+    _arguments -s -S -C \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]' \
+        '1: :->word' \
+        '*:: :->rest'
+    case $state in
+    word)
+        words_here=(
+            'export:Write the file with which a client connects (rnx-config.yml)'
+            'init:Make the CA of this host, and the certificate of its bridge'
+            'issue:Issue a certificate\: for a client, or for a bridge'
+            'list:List all certificates, and warn of those that expire within 30 days'
+            'renew:Issue the same for longer\: to a client, to '\''server'\'', or to '\''ca'\'''
+            'revoke:Refuse a client from now on\: all certificates of a name, or one by its serial number'
+            'show:Show a certificate\: of a client, '\''server'\'', '\''ca'\'', or by its serial number'
+        )
+        _describe command words_here ;;
+    rest)
+        case $words[1] in
+        export) _jobletctl_certs_export ;;
+        init) _jobletctl_certs_init ;;
+        issue) _jobletctl_certs_issue ;;
+        list) _jobletctl_certs_list ;;
+        renew) _jobletctl_certs_renew ;;
+        revoke) _jobletctl_certs_revoke ;;
+        show) _jobletctl_certs_show ;;
+        esac ;;
+    esac
+}
+
+_jobletctl_certs_export() {
+    _arguments -s -S \
+        '*--node=[A host that the client may reach, and its name in the file]:NAME=HOST\:PORT: ' \
+        '(--output)--output=[The file]:FILE:_files' \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]' \
+        '1: : '
+}
+
+_jobletctl_certs_init() {
+    _arguments -s -S \
+        '*--host=[A name or address by which clients reach this host, beside those it has]:HOST: ' \
+        '(--days)--days=[Life of the server certificate]:N: ' \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]'
+}
+
+_jobletctl_certs_issue() {
+    local curcontext="$curcontext" state line
+    local -a words_here
+    _arguments -s -S -C \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]' \
+        '1: :->word' \
+        '*:: :->rest'
+    case $state in
+    word)
+        words_here=(
+            'client:Issue a certificate for a client'
+            'server:Issue a new certificate for the bridge of this host, or of another one'
+        )
+        _describe command words_here ;;
+    rest)
+        case $words[1] in
+        client) _jobletctl_certs_issue_client ;;
+        server) _jobletctl_certs_issue_server ;;
+        esac ;;
+    esac
+}
+
+_jobletctl_certs_issue_client() {
+    _arguments -s -S \
+        '(--role)--role=[What the client may do]:ROLE:(viewer developer maintainer admin)' \
+        '(--days)--days=[Days until it expires]:N: ' \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]' \
+        '1: : '
+}
+
+_jobletctl_certs_issue_server() {
+    _arguments -s -S \
+        '*--host=[A name or address by which clients reach the bridge, beside those this host has]:HOST: ' \
+        '(--days)--days=[Days until it expires]:N: ' \
+        '(--output)--output=[For another host\: put all that its bridge needs into this directory]:DIRECTORY:_files' \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]'
+}
+
+_jobletctl_certs_list() {
+    _arguments -s -S \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]'
+}
+
+_jobletctl_certs_renew() {
+    _arguments -s -S \
+        '(--days)--days=[Days until it expires]:N: ' \
+        '(--keep-key)--keep-key[Certify the same key again]' \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]' \
+        '1: : '
+}
+
+_jobletctl_certs_revoke() {
+    _arguments -s -S \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]' \
+        '1: : '
+}
+
+_jobletctl_certs_show() {
+    _arguments -s -S \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]' \
+        '1: : '
+}
+
+_jobletctl "$@"

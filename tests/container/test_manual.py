@@ -1,0 +1,43 @@
+"""The examples of the man pages are true: each command is run, as it stands there."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.container.ground import CHECKOUT
+from tests.container.machine import Machine
+
+PAGES = ("jobletctl.1", "jobletd.8", "joblet.toml.5", "org.joblet1.5")
+# A job that failed, for the examples that look for one.
+FAILED = ["jobletctl", "job", "run", "--wait", "--", "false"]
+
+
+def examples(page: str) -> list[str]:
+    """The literal blocks, but for those that are a piece of a settings file."""
+    text = (CHECKOUT / "packaging/man" / page).read_text()
+    found = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed$", text, re.MULTILINE | re.DOTALL)
+    return [block for block in found if not block.startswith("[")]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_examples_of_a_page(machine: Machine, page: str) -> None:
+    machine.run(FAILED, check=False)
+    blocks = examples(page)
+    assert blocks
+    for block in blocks:
+        # systemctl status ends with 3 or 4 where no job runs
+        script = block.replace("systemctl status", "systemctl --no-pager list-units")
+        machine.run(["sh", "-eu"], input=f"export SYSTEMD_PAGER=\n{script}")
+
+
+def test_example_of_the_settings(machine: Machine) -> None:
+    text = (CHECKOUT / "packaging/man/joblet.toml.5").read_text()
+    (piece,) = re.findall(r"^\.Bd -literal.*?\n(\[.*?)^\.Ed$", text, re.MULTILINE | re.DOTALL)
+    machine.write_file("/etc/joblet/joblet.toml.d/10-example.toml", piece)
+    try:
+        said = machine.run(["jobletctl", "config", "show"]).stdout
+    finally:
+        machine.run(["rm", "-r", "/etc/joblet/joblet.toml.d"])
+    assert said.count("10-example.toml") == piece.count(" = ")
