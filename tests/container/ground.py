@@ -30,7 +30,7 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -62,9 +62,26 @@ useradd --create-home outsider
 """
 
 
+def install(root: Path) -> None:
+    """Joblet from this checkout into an unpacked root that is not running."""
+    _checked([CHECKOUT / "packaging/install"], DESTDIR=str(root))
+    (root / "etc/joblet/joblet.toml").write_text(SETTINGS)
+    bare(root)
+    _checked(["systemctl", f"--root={root}", "enable", *UNITS])
+    _checked(["chroot", root, "sh", "-c", PREPARE])
+
+
+def bare(root: Path) -> None:
+    """What every machine needs; alone, it gives one without Joblet."""
+    (root / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n")
+
+
 @contextmanager
-def ground() -> Iterator[Machine]:
-    """A booted machine, removed at the end. Raises NoGround when this host cannot give one."""
+def ground(prepare: Callable[[Path], None] = install) -> Iterator[Machine]:
+    """A booted machine, removed at the end. Raises NoGround when this host cannot give one.
+
+    `prepare` gets the unpacked root before its boot.
+    """
     if os.geteuid() != 0:
         raise NoGround("the container ground needs root")
     demand("systemd-nspawn", "nsenter")
@@ -73,22 +90,13 @@ def ground() -> Iterator[Machine]:
     sweep(machines)
     with Machine(machines) as machine:
         unpack(tarball, machine.root)
-        install(machine.root)
+        prepare(machine.root)
         machine.boot()
         state = machine.run(["systemctl", "is-system-running"], check=False).stdout.strip()
         if state != "running":
             failed = machine.run(["systemctl", "--failed", "--no-legend"]).stdout
             raise AssertionError(f"the machine is {state}: {failed}")
         yield machine
-
-
-def install(root: Path) -> None:
-    """Joblet from this checkout into an unpacked root that is not running."""
-    _checked([CHECKOUT / "packaging/install"], DESTDIR=str(root))
-    (root / "etc/joblet/joblet.toml").write_text(SETTINGS)
-    (root / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n")
-    _checked(["systemctl", f"--root={root}", "enable", *UNITS])
-    _checked(["chroot", root, "sh", "-c", PREPARE])
 
 
 def _checked(command: Sequence[Path | str], **env: str) -> None:
