@@ -1,6 +1,7 @@
 """The D-Bus contract as Python sees it: finds the XML of an interface and parses it.
 
 The file that came with this code wins: in a checkout that is dbus/interfaces, installed it is
+share/dbus-1/interfaces below the prefix of the installation (/usr, or a virtual environment), else
 /usr/share/dbus-1/interfaces or /usr/share/joblet/interfaces. export.py binds handlers to what is
 parsed here; the proxies of clients take their signatures from it.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -93,7 +94,7 @@ def load(name: str) -> Interface:
 
 def find(name: str) -> Path:
     """The file of the interface of this name. Raises ContractError."""
-    places = (_checkout(), *INSTALLED)
+    places = (*_beside(), *INSTALLED)
     for place in places:
         candidate = place / f"{name}.xml"
         if candidate.is_file():
@@ -114,9 +115,13 @@ def parse(text: str, name: str) -> Interface:
     raise ContractError(f"no interface {name} in its file")
 
 
-def _checkout() -> Path:
+def _beside() -> Iterator[Path]:
+    above = Path(__file__).resolve().parents
     # service/joblet/bus/interfaces.py; an installed package has no such neighbour.
-    return Path(__file__).resolve().parents[3] / "dbus" / "interfaces"
+    yield above[3] / "dbus" / "interfaces"
+    # lib/python3/dist-packages/joblet/bus/interfaces.py; a checkout may be nearer to the root.
+    for prefix in above[5:6]:
+        yield prefix / "share" / "dbus-1" / "interfaces"
 
 
 def _interface(element: ET.Element, name: str) -> Interface:
