@@ -30,6 +30,7 @@ SOURCES = (
     "dbus",
     "units",
     "packaging",
+    "docs",
 )
 _EPOCH = "1700000000"
 _VERSION = re.compile(r'^version = "(\d+)\.(\d+)\.(\d+)"$', re.MULTILINE)
