@@ -82,3 +82,21 @@ def test_ground_has_what_the_packages_depend_on() -> None:
     needed = {part.split()[0] for field in fields for part in field.split(",")}
     needed = {name for name in needed if not name.startswith("$")} - set(build.NAMES)
     assert needed <= set(image.PACKAGES)
+
+
+def test_every_unit_that_can_be_enabled_is_by_the_package() -> None:
+    rules = (build.CHECKOUT / "packaging/debian/rules").read_text()
+    units = [path for path in (build.CHECKOUT / "units").iterdir() if path.is_file()]
+    enabled = {path.name for path in units if "[Install]" in path.read_text()}
+    assert sorted(enabled - set(rules.split())) == [], "name them in packaging/debian/rules"
+
+
+def test_no_script_touches_what_running_jobs_live_on(built: list[Path], tmp_path: Path) -> None:
+    subprocess.run(["dpkg-deb", "--control", built[0], tmp_path / "control"], check=True)
+    for name in ("preinst", "postinst"):
+        script = tmp_path / "control" / name
+        text = script.read_text() if script.exists() else ""
+        for unit in ("joblet-supervisors.service", "joblet-setup.service", ".mount", ".slice"):
+            assert unit not in text
+        assert "restart 'joblet-init.socket'" not in text
+        assert "stop" not in text
