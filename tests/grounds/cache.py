@@ -20,6 +20,7 @@ MIRROR = os.environ.get("JOBLET_DEBIAN_MIRROR", "http://deb.debian.org/debian")
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 # What the package depends on, beside the system itself.
 DEPENDENCIES = (
+    "e2fsprogs",
     "python3",
     "python3-dbus-next",
     "python3-pystemd",

@@ -36,7 +36,6 @@ PACKAGES = (
     "openssh-server",
     *DEPENDENCIES,
     # what tests run, or look with
-    "e2fsprogs",
     "iproute2",
     "procps",
     "strace",
