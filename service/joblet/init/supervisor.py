@@ -360,8 +360,8 @@ class Supervisor:
             record.io_read_bytes = counters.io_read_bytes
             record.io_write_bytes = counters.io_write_bytes
             record.oom_kills = counters.oom_kills
-        failpoints.hit("supervisor.before-flush")
         try:
+            failpoints.hit("supervisor.before-flush")
             self._log.flush()
         except OSError as err:
             # The bytes are in the file; that the disk cannot promise them is for a person to know.
@@ -371,6 +371,7 @@ class Supervisor:
         failpoints.hit("supervisor.before-exit-record")
         rundir.write_record(self._held.run_dir, "exit", record.encode())
         failpoints.hit("supervisor.after-exit-record")
+        _reap(self._run.first.pid)
 
     def _ask_anchor(self) -> None:
         # A stop reaches anchor and job together, and the job may have been faster.
@@ -396,9 +397,14 @@ class Supervisor:
                 status = int.from_bytes(data, "little")
         elif self._first_fd >= 0:
             try:
-                _, status = os.waitpid(self._run.first.pid, 0)
+                # Looked at and left a zombie until the exit record is there: if this process dies
+                # first, joblet-init inherits it, and with it the status.
+                ended = os.waitid(os.P_PIDFD, self._first_fd, os.WEXITED | os.WNOWAIT)
             except ChildProcessError:
-                status = None
+                ended = None
+            if ended is not None:
+                exited = ended.si_code == os.CLD_EXITED
+                status = ended.si_status << 8 if exited else ended.si_status
         if status is None and self._first_fd >= 0:
             status = syscalls.exit_status_of(self._first_fd)
         if status is None:
@@ -418,11 +424,7 @@ class Supervisor:
         except (BrokenPipeError, ConnectionResetError):
             pass
         select.select([self._anchor_fd], [], [])
-        try:
-            os.waitpid(self._run.anchor.pid, os.WNOHANG)
-        except ChildProcessError:
-            # a replacement: joblet-init or systemd reaps it
-            return
+        _reap(self._run.anchor.pid)
 
     def _is_recorded(self) -> bool:
         """Whether a supervisor before this one wrote the exit record; it counts then."""
@@ -435,6 +437,15 @@ class Supervisor:
 
     def _write_run_record(self) -> None:
         rundir.write_record(self._held.run_dir, "run", self._run.encode())
+
+
+def _reap(pid: int) -> None:
+    """Let an ended child go."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        # this is a replacement: joblet-init or systemd reaps it
+        return
 
 
 def _readable(fd: int, wait_ms: int = 0) -> bool:
