@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -248,7 +249,7 @@ async def test_a_scope_that_may_have_failed_is_looked_after(world: World, start:
     "end", [{}, {"exit_status": None, "status_lost": True}], ids=["known", "lost"]
 )
 async def test_a_log_that_cannot_be_read_does_not_keep_a_job_from_ending(
-    world: World, start: Start, end: dict[str, object]
+    world: World, start: Start, end: dict[str, Any]
 ) -> None:
     daemon = await start()
     ran, waits = (
