@@ -56,7 +56,8 @@ class Attempt:
     """How a launch goes, when it does not simply work."""
 
     refused: Exception | None = None  # before anything was forked
-    no_scope: Exception | None = None  # after the fork, before the gate
+    no_scope: Exception | None = None  # after the fork, before the gate; the scope has failed
+    dies: dict[str, Any] | None = None  # with no_scope: the process ended like this before it
     hold: asyncio.Event | None = None  # waits for this before the gate
     ends: dict[str, Any] | None = None  # the program ends before its start could be told
     silent: bool = False  # it runs, but only its run record tells of its start
@@ -194,7 +195,9 @@ class FakeJobHost(JobHost):
         finally:
             if not run.gate_open:
                 # The kernel closes the gate of a dead daemon as well.
-                host.end(job.id, gate_closed=True, exit_status=125)
+                host.end(job.id, **(attempt.dies or {"gate_closed": True, "exit_status": 125}))
+                if isinstance(attempt.no_scope, HostFailure):
+                    host.scopes[job.id] = "failed"
         if not (attempt.ends or {}).get("gate_closed"):
             host.executions[job.id] = host.executions.get(job.id, 0) + 1
         if attempt.ends is not None:

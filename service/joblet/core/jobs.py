@@ -212,16 +212,26 @@ class JobManager:
         )
 
     async def _insert(self, job: Job, secrets: Mapping[str, str]) -> None:
-        failpoints.hit("submit.before-insert")
+        failpoints.between("submit.before-insert")
         if secrets:
             # First these: a row promises them.
             await self._secrets.keep(job.id, secrets)
         try:
             await self._store.insert(job)
-        except BaseException:
+        except BaseException as err:
             self._secrets.drop(job.id)
+            if isinstance(err, HostFailure):
+                # A disk that reports an error may have taken it all the same, and the next daemon
+                # would run what this client is told has failed.
+                self._tasks.start(self._take_back(job.id), f"{job.id}: take back")
             raise
-        failpoints.hit("submit.after-insert")
+        failpoints.between("submit.after-insert")
+
+    async def _take_back(self, job_id: str) -> None:
+        try:
+            await self._store.delete([job_id])
+        except HostFailure as err:
+            log.warning("%s: refused, and perhaps on disk: %s", job_id, err)
 
     async def resolve(self, reference: str) -> Job:
         """The job that a whole id or a prefix names. Raises InvalidSpec, NotFound."""
@@ -269,9 +279,9 @@ class JobManager:
                 raise WrongState(job.id, job.state, "update", "it has ended already")
             spec = admission.change(job.spec, changes, self._config, self._facts())
             changed = replace(job, spec=spec)
-            failpoints.hit("update.before-save")
+            failpoints.between("update.before-save")
             await self._store.respecify(changed)
-            failpoints.hit("update.after-save")
+            failpoints.between("update.after-save")
             if job.state in (JobState.INITIALIZING, JobState.RUNNING):
                 try:
                     # No scope any more: it is about to be settled, and had these limits at its end.
@@ -482,12 +492,17 @@ class JobManager:
                     return
                 log.warning("%s: launch failed: %s", job_id, err)
                 failure = Verdict(JobState.FAILED, Reason.SETUP, verdict.EXIT_SETUP, str(err))
-                await self._finish(job, failure, self._host.ended(job_id))
+                ended = self._host.ended(job_id)
+                if ended is not None and ended.setup_step:
+                    # The cause, where what failed here may be its consequence.
+                    failure = verdict.judge(job, ended, shutting_down=False)
+                # A scope that could not be started is there, and failed.
+                await self._finish(job, failure, ended, suspicious=True)
                 return
             self._launches.pop(job_id, None)
             if launched is not None:
                 await self._began(job, launched.started_usec)
-            failpoints.hit("launch.running")
+            failpoints.between("launch.running")
         if launched is None:
             # It ended before it could tell us; the exit record has the reason.
             await self.settle_now(job_id)
@@ -629,7 +644,7 @@ class JobManager:
             log_dropped_bytes=log_dropped,
             project=self._kept_project(job),
         )
-        failpoints.hit("finish.before-save")
+        failpoints.between("finish.before-save")
         try:
             await self._store.save(done, durable=True)
         except HostFailure as err:
@@ -641,7 +656,7 @@ class JobManager:
                 _RETRY_S, self._retry, job, end, ended, suspicious
             )
             return False
-        failpoints.hit("finish.after-save")
+        failpoints.between("finish.after-save")
         waited = job.state in (JobState.PENDING, JobState.SCHEDULED)
         has_traces = not waited or job.id in self._launches
         self._live.pop(job.id, None)
@@ -732,13 +747,13 @@ class JobManager:
     async def _end(self, job: Job, reason: Reason) -> Job:
         job = replace(job, stop_reason=reason, stop_requested_usec=self._clock.now_usec())
         self._live[job.id] = job
-        failpoints.hit("stop.before-save")
+        failpoints.between("stop.before-save")
         try:
             await self._store.save(job, durable=True)
         except HostFailure as err:
             # A full disk is no reason to let it run: only the reason may be lost in a crash.
             log.warning("%s: the %s is not recorded: %s", job.id, reason, err)
-        failpoints.hit("stop.before-deliver")
+        failpoints.between("stop.before-deliver")
         await self._host.stop(job)
         return job
 
@@ -760,9 +775,9 @@ class JobManager:
                 await self._end(job, Reason.TIMEOUT)
 
     async def _remove(self, jobs: list[Job]) -> None:
-        failpoints.hit("delete.before-rows")
+        failpoints.between("delete.before-rows")
         await self._store.delete([job.id for job in jobs])
-        failpoints.hit("delete.after-rows")
+        failpoints.between("delete.after-rows")
         for job in jobs:
             # Deep trees of hostile files: not on the event loop.
             await asyncio.to_thread(self._files.remove, job.id)

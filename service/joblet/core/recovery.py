@@ -54,17 +54,17 @@ class Recovery:
         rows = {job.id: job for job in await self._store.unfinished()}
         runs = {fact.job_id: fact for fact in self._host.runs()}
         scopes = {scope.job_id for scope in await self._host.scopes()}
-        failpoints.hit("recovery.listed")
+        failpoints.between("recovery.listed")
         for job in rows.values():
             try:
                 await self._settle(job, runs.get(job.id), has_scope=job.id in scopes)
             except JobletError as err:
                 # One job's trouble is not the others': it stays as it is until the next start.
                 log.error("%s: cannot be settled: %s", job.id, err)
-            failpoints.hit("recovery.settled-one")
+            failpoints.between("recovery.settled-one")
         for job_id in sorted((runs.keys() | scopes) - rows.keys()):
             await self._left_behind(job_id)
-        failpoints.hit("recovery.done")
+        failpoints.between("recovery.done")
 
     async def _settle(self, job: Job, fact: RunFact | None, *, has_scope: bool) -> None:
         manager = self._manager

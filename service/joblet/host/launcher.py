@@ -56,13 +56,15 @@ class Launcher:
         secrets: Mapping[str, str],
     ) -> Launched | None:
         """Start a job and wait until its program runs; see JobHost."""
-        run_dir = self._runs.create(job.id)
         try:
-            failpoints.hit("launch.before-spawn")
-            plan = jobplan.encode(self._plans.steps(job, secrets))
-            birth = await self._spawner.spawn(job.id, plan, files, run_dir)
+            run_dir = self._runs.create(job.id)
+            try:
+                failpoints.hit("launch.before-spawn")
+                plan = jobplan.encode(self._plans.steps(job, secrets))
+                birth = await self._spawner.spawn(job.id, plan, files, run_dir)
+            finally:
+                os.close(run_dir)
         finally:
-            os.close(run_dir)
             for fd in files:
                 os.close(fd)
         try:
@@ -76,7 +78,6 @@ class Launcher:
             await cleared
             failpoints.hit("launch.before-gate")
             birth.open_gate()
-            failpoints.hit("launch.after-gate")
         except (HostFailure, OSError):
             birth.close()
             # The supervisor finds the gate closed, says so in an exit record and pokes us. Before
@@ -85,6 +86,7 @@ class Launcher:
             raise
         finally:
             birth.close()
+        failpoints.between("launch.after-gate")
         return await self._spawner.started(job.id)
 
     def exited(self, job_id: str) -> None:

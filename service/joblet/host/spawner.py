@@ -128,7 +128,12 @@ class Spawner:
     def ended(self, job_id: str) -> None:
         """The job has an exit record: nobody needs to wait for its start any more."""
         waiting = self._waiting.get(job_id)
-        if waiting is not None and not waiting.started.done():
+        if waiting is None:
+            return
+        if not waiting.spawned.done():
+            # Its supervisor was killed before it could answer, and a successor wrote the record.
+            waiting.spawned.set_exception(ConnectionResetError("its supervisor was killed"))
+        elif not waiting.started.done():
             waiting.started.set_result(None)
 
     def _connect(self) -> socket.socket:

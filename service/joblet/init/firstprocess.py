@@ -31,7 +31,7 @@ def _gate(setup: Setup) -> None:
         raise GateClosed
     # From here on the job's life no longer hangs on its supervisor's.
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 0)
-    failpoints.hit("first.after-gate")
+    failpoints.act("first.after-gate", setup.after_gate)
 
 
 def _chdir(_setup: Setup, path: bytes) -> None:
@@ -166,6 +166,8 @@ def run(setup: Setup, plan_fd: int, *, trace: bool) -> int:
         setup.status_fd = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
         steps = plan.decode(_read_all(plan_fd))
         failpoints.hit("first.before-setup")
+        # The directory of fail-points is out of reach by then.
+        setup.after_gate = failpoints.look("first.after-gate")
         os.umask(0o022)
         for step in steps:
             name = step.name

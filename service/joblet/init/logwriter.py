@@ -132,8 +132,8 @@ class LogWriter:
         self._header.first_entry = low
         # Readers must know before the bytes are gone.
         self._write_header()
-        failpoints.hit("supervisor.before-punch")
         try:
+            failpoints.hit("supervisor.before-punch")
             syscalls.punch_hole(self._log_fd, 0, valid_from - valid_from % BLOCK)
             end = logindex.HEADER_SIZE + low * logindex.ENTRY_SIZE
             syscalls.punch_hole(self._index_fd, BLOCK, end - end % BLOCK - BLOCK)

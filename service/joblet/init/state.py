@@ -7,6 +7,7 @@ class Setup:
     """State of one first process while it runs its plan. Lives until execve."""
 
     __slots__ = (
+        "after_gate",
         "command",
         "environment",
         "gate_fd",
@@ -34,3 +35,4 @@ class Setup:
         self.status_fd = -1
         self.environment: list[bytes] = []
         self.with_init = False
+        self.after_gate = b""  # what the fail-point after the gate is armed with

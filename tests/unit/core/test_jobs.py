@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from dataclasses import replace
 
@@ -57,6 +58,23 @@ async def test_a_job_that_the_disk_does_not_take_does_not_exist(world: World, st
     with pytest.raises(HostFailure):
         await daemon.submit()
     assert (daemon.manager.live(), daemon.seen.events, daemon.manager.waiting) == ([], [], 0)
+
+
+async def test_a_job_that_the_disk_took_but_did_not_confirm_is_taken_back(
+    world: World, start: Start
+) -> None:
+    daemon = await start()
+    insert = daemon.store.insert
+
+    async def unconfirmed(job: Job) -> None:
+        await insert(job)
+        raise HostFailure("store", errno.EIO)
+
+    daemon.store.insert = unconfirmed  # type: ignore[method-assign]
+    with pytest.raises(HostFailure):
+        await daemon.submit()
+    await asyncio.sleep(1)
+    assert (world.disk.rows, daemon.manager.live(), daemon.seen.events) == ({}, [], [])
 
 
 async def test_a_spec_that_cannot_be_kept_is_refused_without_a_trace(

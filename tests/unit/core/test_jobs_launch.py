@@ -46,6 +46,18 @@ async def test_a_launch_that_the_host_refuses_fails_the_job_with_its_words(
     assert (await daemon.run()).id != job.id
 
 
+async def test_a_set_up_that_fails_before_the_scope_is_the_reason_and_not_its_consequence(
+    world: World, start: Start
+) -> None:
+    daemon = await start()
+    failed = {"setup_step": "bind", "setup_errno": errno.ENOENT, "setup_path": "/usr"}
+    world.host.attempts.append(Attempt(no_scope=REFUSED, dies={**failed, "exit_status": 125}))
+    done = await daemon.ended((await daemon.submit()).id)
+    assert (done.state, done.reason, done.exit_code) == (JobState.FAILED, Reason.SETUP, 125)
+    assert done.detail == "bind '/usr': No such file or directory (ENOENT)"
+    await daemon.quiet()
+
+
 async def test_a_log_that_cannot_be_made_fails_the_job(world: World, start: Start) -> None:
     daemon = await start(max_running=1)
     daemon.files.fails = HostFailure("job files", errno.ENOSPC, "log")
