@@ -10,14 +10,17 @@ from pathlib import Path
 
 from tests.grounds.machine import BootedMachine
 
+# What jobs wrote, and the file system of it, would be gigabytes.
+_NOT_WORK = ("--exclude=./work", "--exclude=./work.img")
 _COMMANDS = {
-    "journal.txt": ["journalctl", "--boot", "--no-pager", "--output=short-precise"],
+    # of every boot: what a test saw go wrong may have happened before it went down
+    "journal.txt": ["journalctl", "--no-pager", "--output=short-precise"],
     "units.txt": ["systemctl", "list-units", "--all", "--no-pager", "--full"],
     "failed.txt": ["systemctl", "--failed", "--no-pager", "--full"],
     "status.txt": ["systemctl", "status", "--no-pager", "--full", "joblet*", "*joblet-jobs*"],
     "processes.txt": ["systemd-cgls", "--all", "--full", "--no-pager"],
     "files.txt": ["ls", "-laR", "/run/joblet", "/var/lib/joblet", "/var/log/joblet"],
-    "store.tar": ["tar", "-cf", "-", "-C", "/var/lib/joblet", "--exclude=work", "."],
+    "store.tar": ["tar", "-cf", "-", "-C", "/var/lib/joblet", *_NOT_WORK, "."],
     "run.tar": ["tar", "-cf", "-", "-C", "/run/joblet", "."],
 }
 
