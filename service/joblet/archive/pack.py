@@ -28,9 +28,19 @@ from joblet.archive.names import MAX_DEPTH, PATH_MAX, shown
 from joblet.archive.streams import Sink
 from joblet.archive.tarformat import BLOCK, DIRECTORY, FILE, LINK, Entry, end_mark, write_header
 from joblet.archive.unpack import MAX_ENTRIES, Totals
-from joblet.errors import Exhausted, HostFailure, InvalidSpec, JobletError, NotAllowed, NotFound
+from joblet.errors import (
+    Exhausted,
+    HostFailure,
+    InvalidSpec,
+    JobletError,
+    NotAllowed,
+    NotFound,
+    UploadRefused,
+)
 
 _PERMISSIONS = 0o777
+# The one reason to leave something out that loses nothing: there is nothing in it to copy.
+_SPECIAL = "it is a device, a FIFO or a socket"
 _REPLACED = "it was replaced meanwhile"
 _FORBIDDEN = "it may not be read"
 # What a job can do to an entry. Anything else, such as no descriptor left, fails the whole: an
@@ -75,6 +85,15 @@ def pack(
         os.close(fd)
     packer.finish()
     return packer.totals
+
+
+def whole(name: str, why: str) -> None:
+    """A `skipped` for an archive that may lack nothing. Raises UploadRefused.
+
+    Devices, FIFOs and sockets are no loss: a job could do nothing with a copy.
+    """
+    if why != _SPECIAL:
+        raise UploadRefused(name, why)
 
 
 def name_of(path: bytes) -> bytes:
@@ -206,7 +225,7 @@ class Packer:
                 elif is_file:
                     self._open_file(fd, last, name)
                 else:
-                    self._skip(name, "it is a device, a FIFO or a socket")
+                    self._skip(name, _SPECIAL)
 
     def _link(self, directory: int, last: bytes, name: bytes) -> None:
         try:

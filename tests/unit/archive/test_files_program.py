@@ -12,7 +12,13 @@ from typing import Any
 
 import pytest
 
-from joblet.archive.__main__ import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, SKIPPED_SHOWN
+from joblet.archive.__main__ import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_INTERNAL,
+    EXIT_USAGE,
+    SKIPPED_SHOWN,
+)
 from tests.fakes.rawtar import END, directory, file, pax
 
 SERVICE = Path(__file__).resolve().parents[3] / "service"
@@ -51,7 +57,8 @@ def test_refusal_is_told_as_one_object(dest: Path, notified: Told) -> None:
     done = run(dest, "unpack", stdin=file(b"../x") + END)
     assert done.returncode == EXIT_FAILED
     sentence = "archive entry '../x': its name goes up with '..'"
-    assert notified() == [f'STATUS={{"error": "UploadRefused", "message": "{sentence}"}}']
+    status_line = f'STATUS={{"error": "UploadRefused", "message": "{sentence}"}}'
+    assert notified() == [f"{status_line}\nREADY=1"]
     assert done.stderr.decode() == f"joblet-files: {sentence}\n"
 
 
@@ -61,7 +68,7 @@ def test_message_fits_into_what_the_service_manager_takes(dest: Path, notified: 
     assert done.returncode == EXIT_FAILED
     (message,) = notified()
     assert len(message) < 4096
-    assert message.isprintable()
+    assert message.removesuffix("\nREADY=1").isprintable()
 
 
 def test_pack_is_ready_before_the_first_byte(source: Path, notified: Told) -> None:
@@ -85,7 +92,7 @@ def test_missing_path_is_told_and_nothing_is_written(source: Path, notified: Tol
     done = run(source, "pack", b"no\xff")
     assert (done.returncode, done.stdout) == (EXIT_FAILED, b"")
     assert notified() == [
-        'STATUS={"error": "NoSuchPath", "message": "there is no path \'no\\\\xff\'"}'
+        'STATUS={"error": "NoSuchPath", "message": "there is no path \'no\\\\xff\'"}\nREADY=1'
     ]
 
 
@@ -100,7 +107,89 @@ def test_what_is_left_out_is_named_on_stderr_and_counted(source: Path, notified:
     assert status(notified())["skipped"] == SKIPPED_SHOWN + 5
 
 
-@pytest.mark.parametrize("arguments", [[], ["pack"], ["unpack", "x"], ["pack", "a", "b"], ["-h"]])
+def test_a_whole_archive_lacks_nothing_but_what_cannot_be_copied(
+    source: Path, notified: Told
+) -> None:
+    os.mkfifo(source / "fifo")
+    (source / "f").write_bytes(b"x")
+    assert run(source, "--whole", "pack", ".").returncode == EXIT_DONE
+    assert status(notified())["skipped"] == 1
+    deep = b"/".join([b"d" * 200] * 22)
+    below = os.open(source, os.O_RDONLY)
+    for part in deep.split(b"/"):
+        os.mkdir(part, dir_fd=below)
+        inner = os.open(part, os.O_RDONLY, dir_fd=below)
+        os.close(below)
+        below = inner
+    os.close(below)
+    done = run(source, "--whole", "pack", ".")
+    assert done.returncode == EXIT_FAILED
+    (message,) = (one for one in notified() if one.startswith("STATUS="))
+    assert "UploadRefused" in message
+    assert "it lies too deep" in message
+    assert run(source, "pack", ".").returncode == EXIT_DONE
+
+
+def test_a_reader_who_goes_away_is_no_failure(source: Path, notified: Told) -> None:
+    (source / "big").write_bytes(bytes(8 << 20))
+    with subprocess.Popen(
+        [sys.executable, "-m", "joblet.archive", "pack", "big"],
+        cwd=source,
+        env=os.environ | {"PYTHONPATH": str(SERVICE)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(1)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == EXIT_DONE
+    assert notified() == ["READY=1"]
+
+
+def test_a_directory_given_open_is_opened_anew_with_the_rights_of_the_user_it_becomes(
+    source: Path, notified: Told
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    source.chmod(0o700)
+    handle = os.open(source, os.O_PATH)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "joblet.archive", "--as", "65534,65534"]
+            + ["--in", f"/proc/self/fd/{handle}", "pack", "."],
+            env=os.environ | {"PYTHONPATH": str(SERVICE)},
+            pass_fds=[handle],
+            capture_output=True,
+        )
+    finally:
+        os.close(handle)
+    assert (done.returncode, done.stdout) == (EXIT_FAILED, b"")
+    assert done.stderr == b"joblet-files: not allowed to read the directory\n"
+    assert '"error": "NotAllowed"' in notified()[0]
+
+
+def test_what_is_no_directory_is_named_as_such(source: Path, notified: Told) -> None:
+    (source / "f").write_bytes(b"x")
+    done = run(source, "--in", "f", "pack", ".")
+    assert (done.returncode, done.stdout) == (EXIT_FAILED, b"")
+    assert '"error": "InvalidSpec"' in notified()[0]
+
+
+def test_a_fault_of_its_own_is_told_and_leaves_a_traceback(source: Path, notified: Told) -> None:
+    done = run(source, "--in", "missing", "pack", ".")
+    assert done.returncode == EXIT_INTERNAL
+    assert done.stderr.startswith(b"Traceback")
+    assert '"error": "Internal"' in notified()[0]
+    assert "READY=1" not in notified()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["pack"], ["unpack", "x"], ["pack", "a", "b"], ["--whole", "unpack"], ["--whole"], ["-h"]],
+)
 def test_wrong_use_says_what_would_be_right(arguments: list[str], dest: Path) -> None:
     done = run(dest, *arguments)
     assert done.returncode == EXIT_USAGE
