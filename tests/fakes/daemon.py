@@ -11,7 +11,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from joblet.config import Config, JobsConfig
+from joblet.config import Config, IdsConfig, JobsConfig
 from joblet.core.admission import HostFacts
 from joblet.core.events import EventFeed
 from joblet.core.jobs import JobManager
@@ -83,6 +83,25 @@ class Witness:
         return [f"{type(event).__name__} {event.job.state}" for event in own]
 
 
+class Gate:
+    """A pace: everything goes on turn by turn, until it is closed."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.passage = asyncio.Event()
+        self.passage.set()
+
+    def close(self) -> None:
+        """Whatever comes now waits until `passage` is set."""
+        self.passage.clear()
+
+    async def __call__(self) -> None:
+        await one_turn()
+        if not self.passage.is_set():
+            self.reached.set()
+            await self.passage.wait()
+
+
 class Daemon:
     """One incarnation."""
 
@@ -93,6 +112,7 @@ class Daemon:
         max_running: int = 1000,
         max_waiting: int = 100_000,
         shard_size: int = 64,
+        id_ranges: int = 8192,
         pace: Callable[[], Awaitable[None]] = one_turn,
     ) -> None:
         self.world = world
@@ -108,7 +128,7 @@ class Daemon:
             max_running=max_running, max_waiting=max_waiting, scope_shard_size=shard_size
         )
         self.manager = JobManager(
-            config=Config(jobs=limits),
+            config=Config(jobs=limits, ids=IdsConfig(count=id_ranges)),
             facts=lambda: FACTS,
             store=self.store,
             files=self.files,

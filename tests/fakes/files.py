@@ -54,6 +54,10 @@ class FakeJobFiles(JobFiles):
         self._check()
         self.shelf.work[job_id] = owner_id
 
+    def has_work(self, job_id: str) -> bool:
+        self._check()
+        return job_id in self.shelf.work
+
     def open_for_writing(self, job_id: str) -> tuple[int, int, int]:
         self._log(job_id)
         return _null(), _null(), _null()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -79,6 +79,7 @@ class JobManager:
         self._launches: dict[str, int] = {}
         self._waiters: dict[str, list[asyncio.Future[Job]]] = {}
         self._deadlines: dict[str, asyncio.TimerHandle] = {}
+        self._coming: set[str] = set()  # jobs whose secrets are kept, and whose row is not yet
         # Ends that are decided and that the disk does not take yet: when they are tried again.
         self._unrecorded: dict[str, asyncio.TimerHandle] = {}
         self._scheduler = Scheduler(config.jobs.max_running)
@@ -186,11 +187,12 @@ class JobManager:
             await self._insert(job, secrets)
         except BaseException:
             if draft is not None:
-                await self._work.discard(draft)
+                await asyncio.shield(self._work.discard(draft))
             raise
         if draft is not None:
             self._work.accepted(draft)
         self._live[job.id] = job
+        self._coming.discard(job.id)
         self._events.publish(JobNew(job))
         self.enqueue(job)
         return job
@@ -213,13 +215,16 @@ class JobManager:
 
     async def _insert(self, job: Job, secrets: Mapping[str, str]) -> None:
         failpoints.between("submit.before-insert")
-        if secrets:
-            # First these: a row promises them.
-            await self._secrets.keep(job.id, secrets)
         try:
-            await self._store.insert(job)
+            if secrets:
+                # First these: a row promises them.
+                self._coming.add(job.id)
+                await self._secrets.keep(job.id, secrets)
+            await _to_the_end(self._store.insert(job))
         except BaseException as err:
-            self._secrets.drop(job.id)
+            if secrets:
+                self._secrets.drop(job.id)
+                self._coming.discard(job.id)
             if isinstance(err, HostFailure):
                 # A disk that reports an error may have taken it all the same, and the next daemon
                 # would run what this client is told has failed.
@@ -407,13 +412,15 @@ class JobManager:
         job = await self._get(job_id)
         if job.project is None:
             hint = "it left no files, or they were removed after their time"
+            if not job.state.terminal:
+                hint = "it has no files before it starts"
             raise WrongState(job.id, job.state, "copy files of", hint)
         return await self._work.fetch(job, path)
 
     @property
     def drafts(self) -> frozenset[str]:
-        """Jobs to come that have files already and no row yet."""
-        return self._work.drafts
+        """Jobs to come that have files or secrets already and no row yet."""
+        return self._work.drafts | self._coming
 
     # From the queue to the program.
 
@@ -820,6 +827,19 @@ class JobManager:
                 log.warning("slice of shard %d keeps its weight: %s", shard, err)
                 return
             self._shards.said(shard, weights)
+
+
+async def _to_the_end(work: Awaitable[None]) -> None:
+    """Wait for it even when cancelled: what it does cannot be taken back half-way.
+
+    A cancellation counts for nothing if it succeeds all the same.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        task.result()
 
 
 def _weights(spec: JobSpec) -> Weights:

@@ -61,6 +61,9 @@ class JobFiles(Protocol):
     def create_work(self, job_id: str, owner_id: int) -> None:
         """Make the work directory, empty, and give it to a host id. Idempotent."""
 
+    def has_work(self, job_id: str) -> bool:
+        """Whether the work directory is there."""
+
     def open_for_writing(self, job_id: str) -> tuple[int, int, int]:
         """Descriptors of log, index and work directory for the supervisor; caller closes."""
 

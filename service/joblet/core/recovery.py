@@ -134,7 +134,8 @@ class Recovery:
 
     async def sweep_files(self) -> None:
         """Remove logs, work directories and secrets without a job; slow, for the background."""
-        for job_id in self._secrets.list_ids() - {job.id for job in self._manager.live()}:
+        wanted = self._manager.drafts | {job.id for job in self._manager.live()}
+        for job_id in self._secrets.list_ids() - wanted:
             self._secrets.drop(job_id)
         found = await asyncio.to_thread(self._files.list_ids)
         # Asked for after the listing and before the rows: what is neither was left behind.

@@ -16,6 +16,7 @@ from joblet.core.admission import HostFacts
 from joblet.core.idranges import IdRanges
 from joblet.core.ports import JobFiles, WorkFiles
 from joblet.core.projects import Projects
+from joblet.errors import HostFailure
 from joblet.model.ids import new_job_id
 from joblet.model.job import Job, JobSpec
 from joblet.model.run import Caller, Upload
@@ -101,6 +102,9 @@ class WorkDirs:
     def create(self, job: Job) -> None:
         """The directory itself; one that was filled stays as it is. Raises HostFailure."""
         assert job.first_id is not None  # noqa: S101
+        if job.spec.uploaded and not self._files.has_work(job.id):
+            # Its file system may not be mounted. An empty one is not what was asked for.
+            raise HostFailure("work directory", 0, "what was uploaded for it is not there any more")
         self._files.create_work(job.id, job.first_id + job.spec.uid)
 
     def adopt(self, job: Job) -> None:

@@ -67,6 +67,10 @@ class DiskJobFiles:
             finally:
                 os.close(directory)
 
+    def has_work(self, job_id: str) -> bool:
+        """Whether the work directory is there."""
+        return os.path.isdir(self._work_of(job_id))
+
     def open_for_writing(self, job_id: str) -> tuple[int, int, int]:
         """Descriptors of log, index and work directory for the supervisor; caller closes.
 

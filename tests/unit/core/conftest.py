@@ -33,7 +33,7 @@ async def start(world: World, caplog: pytest.LogCaptureFixture) -> AsyncIterator
     """Starts daemons on the world; at the end none may have seen an illegal event or a crash."""
     daemons: list[Daemon] = []
 
-    async def begin(**keys: int) -> Daemon:
+    async def begin(**keys: object) -> Daemon:
         daemon = Daemon(world, **keys)  # type: ignore[arg-type]
         daemons.append(daemon)
         return await daemon.start()
