@@ -40,10 +40,10 @@ def announce(ids: IdsConfig, path: str) -> None:
     wanted = f"{_OWNER}:{first}:{count}"
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            lines = file.read().splitlines()
+            text = file.read()
     except FileNotFoundError:
-        lines = []
-    for line in lines:
+        text = ""
+    for line in text.splitlines():
         if line == wanted:
             return
         owner, _, numbers = line.partition(":")
@@ -53,7 +53,8 @@ def announce(ids: IdsConfig, path: str) -> None:
         if int(start) < first + count and first < int(start) + int(size):
             log.warning("%s: '%s' overlaps the id ranges of jobs; move ids.first", path, line)
     with open(path, "a", encoding="utf-8") as file:
-        file.write(wanted + "\n")
+        # An editor may have left the last line without an end.
+        file.write(("\n" if text and not text.endswith("\n") else "") + wanted + "\n")
 
 
 def image_size(work: WorkConfig, free: int) -> int:
