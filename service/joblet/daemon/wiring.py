@@ -103,13 +103,15 @@ async def run(config: Config, paths: Paths, version: str) -> None:
 
         if config.limits.unenforced == "accept":
             log.warning("limits.unenforced = accept: a limit without a controller does not hold")
+        mover = WorkFiles(systemd, paths.work)
+        await mover.end_uploads()
         jobs = JobManager(
             config=config,
             facts=facts,
             store=store,
             files=files,
             host=launcher,
-            mover=WorkFiles(systemd, paths.work),
+            mover=mover,
             secrets=secrets,
             clock=clock,
             events=feed,

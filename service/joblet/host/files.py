@@ -4,19 +4,24 @@ The program is joblet-files. It sees one work directory and nothing else of the 
 for the ids that own what it touches before it reads the first byte, and has no capability, no
 network and no way to gain either. So a hostile archive, or a hostile tree, meets a process that
 may do no more than the job itself.
+
+What it refuses it says through sd_notify(3); to the service manager that is a service which did
+its work, so that a client's mistake is no failed unit and no error in the journal.
 """
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import os
+import secrets
 from collections.abc import Sequence
 
 from joblet.bus.connection import Typed
 from joblet.errors import DBUS_ERROR_PREFIX, HostFailure, JobletError, NotFound, RemoteError
 from joblet.host.jobplan import work_quota
-from joblet.host.systemd import ServiceFailure, Systemd
+from joblet.host.systemd import ServiceOutcome, Systemd
 from joblet.model.run import Caller, Upload
 from joblet.paths import LIBEXEC
 
@@ -25,9 +30,19 @@ QUOTA_PROGRAM = f"{LIBEXEC}/joblet-quota"
 # Hidden below an empty directory: everything else that is there is none of its business.
 _HIDDEN = "/run/joblet"
 _WORK = f"{_HIDDEN}/work"
+# The directory that a caller has opened comes as standard input, where Python does not take one.
+# Named through /proc it is opened anew, with the rights of whom the program has become by then.
+_MOVED_AWAY = ("/bin/sh", "-c", 'exec "$0" "$@" 3<&0 </dev/null')
+_GIVEN = "/proc/self/fd/3"
 # The sender sets the pace; one that sends nothing more must not hold a place for ever.
 _MOVE_DEADLINE_S = 6 * 3600
 _FOUND_DEADLINE_S = 60
+# One that packs for a reader who has gone notices with its next write.
+_NOTICE_S = 10
+# By what it is for: an upload means nothing without the daemon that waits for it, while a download
+# goes on without one.
+_UPLOAD = "joblet-upload"
+_DOWNLOAD = "joblet-files"
 
 
 class WorkFiles:
@@ -37,6 +52,15 @@ class WorkFiles:
         self._systemd = systemd
         self._work_parent = work_parent
         self._numbers = itertools.count()
+        # Downloads of an earlier daemon may still be under their names.
+        self._token = secrets.token_hex(4)
+
+    async def end_uploads(self) -> None:
+        """Stop the uploads that an earlier daemon did not live to see arrive. Raises HostFailure.
+
+        Before any id range is given out: they still run with some.
+        """
+        await self._systemd.stop_all(f"{_UPLOAD}-*.service")
 
     async def fill(
         self,
@@ -51,15 +75,33 @@ class WorkFiles:
         if upload.tar is not None:
             await self._unpack(job_id, upload.tar, owner_id, quota)
         if upload.directory is not None:
-            reading, writing = os.pipe2(os.O_CLOEXEC)
+            await self._copy_tree(job_id, upload.directory, caller, owner_id, quota)
+
+    async def _copy_tree(
+        self,
+        job_id: str,
+        directory: int,
+        caller: Caller,
+        owner_id: int,
+        quota: tuple[int, int] | None,
+    ) -> None:
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        packing = asyncio.create_task(self._pack_tree(job_id, directory, writing, caller))
+        try:
             try:
-                try:
-                    await self._pack_tree(job_id, upload.directory, writing, caller)
-                finally:
-                    os.close(writing)
                 await self._unpack(job_id, reading, owner_id, quota)
             finally:
+                # Now nobody reads any more, and whoever still packs notices.
                 os.close(reading)
+        except BaseException as err:
+            # Of an archive that ends too early the reason is on the other side, and comes at once.
+            await asyncio.wait([packing], timeout=0 if _is_cancelled(err) else _NOTICE_S)
+            packing.cancel()
+            await asyncio.wait([packing])
+            if not packing.cancelled() and not _is_cancelled(err):
+                packing.result()
+            raise
+        await packing
 
     async def _unpack(
         self, job_id: str, stream: int, owner_id: int, quota: tuple[int, int] | None
@@ -75,30 +117,32 @@ class WorkFiles:
             properties["ExecStartPreEx"] = Typed(
                 "a(sasas)", [(QUOTA_PROGRAM, command, ["privileged"])]
             )
-        await self._run(job_id, properties, _MOVE_DEADLINE_S)
+        await self._run(_UPLOAD, job_id, properties, _MOVE_DEADLINE_S)
 
     async def _pack_tree(self, job_id: str, directory: int, stream: int, caller: Caller) -> None:
-        # Without a group, the one that nobody's files should have.
-        who = ",".join(map(str, (caller.uid, *(caller.groups or (_NOGROUP,)))))
-        # Its standard input is the directory, which the caller has opened.
-        properties = self._properties(None, who, ["pack", "."], writable=False)
-        properties["Type"] = Typed("s", "notify")
-        properties["StandardInputFileDescriptor"] = Typed("h", directory)
-        properties["StandardOutputFileDescriptor"] = Typed("h", stream)
-        await self._run(job_id, properties, _FOUND_DEADLINE_S)
+        try:
+            # Without a group, the one that nobody's files should have.
+            who = ",".join(map(str, (caller.uid, *(caller.groups or (_NOGROUP,)))))
+            properties = self._properties(None, who, ["--whole", "pack", "."], writable=False)
+            properties["Type"] = Typed("s", "oneshot")
+            properties["StandardInputFileDescriptor"] = Typed("h", directory)
+            properties["StandardOutputFileDescriptor"] = Typed("h", stream)
+            await self._run(_UPLOAD, job_id, properties, _MOVE_DEADLINE_S)
+        finally:
+            os.close(stream)
 
     async def pack(self, job_id: str, path: str) -> int:
         """A path of a work directory as a tar stream; see the port."""
         try:
             owner_id = os.stat(f"{self._work_parent}/{job_id}").st_uid
         except FileNotFoundError as err:
-            raise NotFound("file", path) from err
+            raise NotFound("path", path) from err
         reading, writing = os.pipe2(os.O_CLOEXEC)
         try:
             properties = self._properties(job_id, _as(owner_id), ["pack", path], writable=False)
             properties["Type"] = Typed("s", "notify")
             properties["StandardOutputFileDescriptor"] = Typed("h", writing)
-            await self._run(job_id, properties, _FOUND_DEADLINE_S)
+            await self._run(_DOWNLOAD, job_id, properties, _FOUND_DEADLINE_S)
         except BaseException:
             os.close(reading)
             raise
@@ -106,21 +150,29 @@ class WorkFiles:
             os.close(writing)
         return reading
 
-    async def _run(self, job_id: str, properties: dict[str, Typed], deadline_s: float) -> None:
-        unit = f"joblet-files-{job_id}-{next(self._numbers)}.service"
-        failure = await self._systemd.run_service(unit, properties, deadline_s=deadline_s)
-        if failure is not None:
-            raise _refusal(failure)
+    async def _run(
+        self, kind: str, job_id: str, properties: dict[str, Typed], deadline_s: float
+    ) -> None:
+        unit = f"{kind}-{job_id}-{self._token}-{next(self._numbers)}.service"
+        outcome = await self._systemd.run_service(unit, properties, deadline_s=deadline_s)
+        refusal = _refusal(outcome)
+        if refusal is not None:
+            raise refusal
 
     def _properties(
         self, job_id: str | None, who: str, words: Sequence[str], *, writable: bool
     ) -> dict[str, Typed]:
-        inside = ["--in", _WORK] if job_id is not None else []
+        inside = ["--in", _WORK if job_id is not None else _GIVEN]
         command = [PROGRAM, "--as", who, *inside, *words]
+        if job_id is None:
+            command = [*_MOVED_AWAY, *command]
         properties = {
             "Description": Typed("s", f"Joblet files of job {job_id or 'to come'}"),
             "Slice": Typed("s", "joblet.slice"),
-            "ExecStart": Typed("a(sasb)", [(PROGRAM, command, False)]),
+            # As the words are: a path may have a `$` in it.
+            "ExecStartEx": Typed("a(sasas)", [(command[0], command, ["no-env-expand"])]),
+            "NotifyAccess": Typed("s", "main"),
+            "SuccessExitStatus": Typed("(aiai)", ([_EXIT_REFUSED], [])),
             "TemporaryFileSystem": Typed("a(ss)", [(_HIDDEN, "mode=0755"), ("/var", "mode=0755")]),
             "ProtectSystem": Typed("s", "strict"),
             "ProtectHome": Typed("s", "tmpfs"),
@@ -162,18 +214,28 @@ class WorkFiles:
 # capabilities(7)
 _SETGID, _SETUID = 1 << 6, 1 << 7
 _NOGROUP = 65_534
+# EXIT_FAILED of joblet-files
+_EXIT_REFUSED = 1
+
+
+def _is_cancelled(err: BaseException) -> bool:
+    return not isinstance(err, JobletError)
 
 
 def _as(host_id: int) -> str:
     return f"{host_id},{host_id}"
 
 
-def _refusal(failure: ServiceFailure) -> JobletError:
+def _refusal(outcome: ServiceOutcome) -> JobletError | None:
     """What joblet-files says of itself, in its own words; else what systemd says of it."""
+    said: object = None
     try:
-        said = json.loads(failure.status_text)
-        code, sentence = str(said["error"]), str(said["message"])
-    except (ValueError, KeyError, TypeError):
-        how = f"{failure.result}, exit status {failure.exit_status}"
-        return HostFailure("files", 0, how)
-    return RemoteError(DBUS_ERROR_PREFIX + code, sentence)
+        said = json.loads(outcome.status_text) if outcome.status_text else {}
+    except ValueError:
+        # half a sentence of a program that was killed
+        said = {}
+    if isinstance(said, dict) and {"error", "message"} <= said.keys():
+        return RemoteError(DBUS_ERROR_PREFIX + str(said["error"]), str(said["message"]))
+    if outcome.done and outcome.exit_status == 0:
+        return None
+    return HostFailure("files", 0, f"{outcome.result}, exit status {outcome.exit_status}")

@@ -1,9 +1,10 @@
 """Values of secret variables, kept from the submission of a job until its end.
 
 On disk they are encrypted by systemd-creds(1) with the key of this host, which lies in
-/var/lib/systemd and, where there is one, in the TPM; so they outlive a reboot and mean nothing on
-another machine. Where systemd-creds is missing or fails they are in a file of a root-only tmpfs
-directory instead, and a reboot loses them.
+/var/lib/systemd/credential.secret for root alone; so they outlive a reboot and mean nothing on
+another machine. The TPM has no part in it: it would take seconds, and every reboot of a host whose
+firmware was upgraded would lose them. Where systemd-creds is missing or fails they are in a file of
+a root-only tmpfs directory instead, and a reboot loses them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import logging
 import os
 from collections.abc import Mapping
+from secrets import token_hex
 
 from joblet.bus.connection import Typed
 from joblet.errors import HostFailure
@@ -24,8 +26,9 @@ from joblet.paths import Paths
 log = logging.getLogger(__name__)
 
 PROGRAM = "/usr/bin/systemd-creds"
-# A TPM may take a second or two.
+# It takes milliseconds.
 _DEADLINE_S = 30.0
+_UNFINISHED = ".new"
 
 
 class Secrets:
@@ -36,6 +39,8 @@ class Secrets:
         self._encrypted = paths.secrets
         self._plain = paths.run_secrets
         self._numbers = itertools.count()
+        # A killed daemon's unit may still be there under its name.
+        self._token = token_hex(4)
         self._known: dict[str, Mapping[str, str]] = {}
         for directory in (self._encrypted, self._plain):
             os.makedirs(directory, mode=0o700, exist_ok=True)
@@ -71,14 +76,16 @@ class Secrets:
         """Forget them. Idempotent."""
         self._known.pop(job_id, None)
         for directory in (self._plain, self._encrypted):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{directory}/{job_id}")
+            for path in (f"{directory}/{job_id}", f"{directory}/{job_id}{_UNFINISHED}"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
 
     def list_ids(self) -> set[str]:
         """Jobs that have some."""
         found: set[str] = set()
         for directory in (self._plain, self._encrypted):
-            found.update(os.listdir(directory))
+            # Also one that a killed daemon had begun to write.
+            found.update(name.removesuffix(_UNFINISHED) for name in os.listdir(directory))
         return {name for name in found if is_job_id(name)}
 
     async def _convert(self, job_id: str, verb: str, data: bytes) -> bytes:
@@ -103,10 +110,10 @@ class Secrets:
                 "ProtectHome": Typed("s", "yes"),
                 "TimeoutStartUSec": Typed("t", int(_DEADLINE_S * 1_000_000)),
             }
-            unit = f"joblet-secrets-{job_id}-{next(self._numbers)}.service"
-            failure = await self._systemd.run_service(unit, properties, deadline_s=_DEADLINE_S)
-            if failure is not None:
-                how = f"{failure.result}, exit status {failure.exit_status}"
+            unit = f"joblet-secrets-{job_id}-{self._token}-{next(self._numbers)}.service"
+            outcome = await self._systemd.run_service(unit, properties, deadline_s=_DEADLINE_S)
+            if not outcome.done:
+                how = f"{outcome.result}, exit status {outcome.exit_status}"
                 raise HostFailure(f"systemd-creds {verb}", 0, how)
             return os.pread(taken, os.fstat(taken).st_size, 0)
         finally:
@@ -116,7 +123,8 @@ class Secrets:
 
 def _memory(data: bytes) -> int:
     fd = os.memfd_create("joblet-secrets", os.MFD_CLOEXEC)
-    os.write(fd, data)
+    with open(fd, "wb", closefd=False) as file:
+        file.write(data)
     os.lseek(fd, 0, os.SEEK_SET)
     return fd
 
@@ -125,12 +133,14 @@ def _write(directory: str, job_id: str, data: bytes) -> None:
     """Whole or not at all, and on the disk when this returns."""
     path = f"{directory}/{job_id}"
     try:
-        fd = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        fd = os.open(
+            path + _UNFINISHED, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
+        )
         with open(fd, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(fd)
-        os.rename(path + ".new", path)
+        os.rename(path + _UNFINISHED, path)
         folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(folder)

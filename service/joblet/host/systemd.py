@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import errno
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 _NAME = "org.freedesktop.systemd1"
 _PATH = "/org/freedesktop/systemd1"
 _MANAGER = "org.freedesktop.systemd1.Manager"
+_NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
 _NO_SUCH_UNIT = "org.freedesktop.systemd1.NoSuchUnit"
 # What the manager answers to a property of a newer version than its own.
 _UNKNOWN_PROPERTY = (
@@ -44,10 +45,11 @@ _STOP_MARGIN_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceFailure:
-    """How a transient service did not do its work."""
+class ServiceOutcome:
+    """How the start of a transient service ended: its work if it is oneshot."""
 
-    result: str  # of systemd: exit-code, timeout, signal …
+    done: bool
+    result: str  # of systemd: success, exit-code, timeout, signal …
     exit_status: int
     status_text: str  # what it said last through sd_notify(3)
 
@@ -67,7 +69,7 @@ class Systemd:
         self._call_deadline_s = call_deadline_s
         self._start_deadline_s = start_deadline_s
         self._stop_margin_s = stop_margin_s
-        self._waiting: dict[str, list[asyncio.Future[str]]] = {}
+        self._waiting: dict[str, list[Callable[[str, str], None]]] = {}
         self._takes_pidfds = True
 
     @contextlib.asynccontextmanager
@@ -128,12 +130,12 @@ class Systemd:
 
     async def run_service(
         self, unit: str, properties: Mapping[str, Typed], *, deadline_s: float
-    ) -> ServiceFailure | None:
-        """Start a transient service and wait for the end of its start; None: it went well.
+    ) -> ServiceOutcome:
+        """Start a transient service and wait for the end of its start.
 
-        With Type=oneshot that is when its work is done, with Type=notify when it says so. Stopped
-        when this call is cancelled, at the deadline too. Raises HostFailure when the manager
-        refuses it or the time is up.
+        With Type=oneshot that is when its work is done, with Type=notify when it says so. When
+        this call is cancelled, and at the deadline, the service is stopped and gone before it
+        returns. Raises HostFailure when the manager refuses it or the time is up.
         """
         wanted = [
             *properties.items(),
@@ -141,24 +143,28 @@ class Systemd:
             ("CollectMode", Typed("s", "inactive-or-failed")),
             ("AddRef", Typed("b", True)),
         ]
+        started = False
         with self._removal_of(unit) as removed:
             try:
                 await self._start(unit, wanted)
-                try:
-                    async with asyncio.timeout(deadline_s):
-                        result = await removed
-                    return None if result == "done" else await self._failure(unit)
-                except BaseException:
-                    await self.request_stop(unit)
-                    raise
-                finally:
-                    await self._call("UnrefUnit", "s", [unit])
-            except JobletError as err:
-                raise HostFailure("service", 0, str(err)) from err
-            except TimeoutError as err:
-                raise HostFailure("service", errno.ETIMEDOUT, unit) from err
+                started = True
+                async with asyncio.timeout(deadline_s):
+                    result = await removed
+                outcome = await self._outcome(unit, done=result == "done")
+            except BaseException as err:
+                refused = isinstance(err, RemoteError) and err.dbus_name != _NO_REPLY
+                if started or not refused:
+                    # Also while the request is on its way: the manager takes ours in their order.
+                    await asyncio.shield(self._see_off(unit))
+                if isinstance(err, TimeoutError):
+                    raise HostFailure("service", errno.ETIMEDOUT, unit) from err
+                if isinstance(err, JobletError):
+                    raise HostFailure("service", 0, str(err)) from err
+                raise
+            await asyncio.shield(self._unref(unit))
+        return outcome
 
-    async def _failure(self, unit: str) -> ServiceFailure:
+    async def _outcome(self, unit: str, *, done: bool) -> ServiceOutcome:
         [path] = await self._call("GetUnit", "s", [unit])
         [known], _ = await self._connection.call(
             _NAME,
@@ -169,7 +175,48 @@ class Systemd:
             ["org.freedesktop.systemd1.Service"],
             deadline_s=self._call_deadline_s,
         )
-        return ServiceFailure(known["Result"], known["ExecMainStatus"], known["StatusText"])
+        return ServiceOutcome(done, known["Result"], known["ExecMainStatus"], known["StatusText"])
+
+    async def _see_off(self, unit: str) -> None:
+        """Stop a service that nobody waits for any more, and wait until no process of it is left.
+
+        Whoever asked for it may give away, right afterwards, what it works with.
+        """
+        try:
+            await self._stop_and_wait(unit)
+        except JobletError as err:
+            # What ended the wait is the news, not this.
+            log.warning("%s may not have been stopped: %s", unit, err)
+        await self._unref(unit)
+
+    async def _unref(self, unit: str) -> None:
+        try:
+            await self._call("UnrefUnit", "s", [unit])
+        except JobletError as err:
+            log.warning("%s may stay loaded: %s", unit, err)
+
+    async def _stop_and_wait(self, unit: str) -> None:
+        with self._removals_of(unit) as removals:
+            try:
+                [entry] = await self._call("StopUnit", "ss", [unit, "replace"])
+                async with asyncio.timeout(_STOP_MARGIN_S):
+                    # The entry that starts it ends before, when this one takes its place.
+                    while (await removals.get())[0] != entry:
+                        continue
+            except TimeoutError as err:
+                raise HostFailure("stop of service", errno.ETIMEDOUT, unit) from err
+            except JobletError as err:
+                if err.dbus_name != _NO_SUCH_UNIT:
+                    raise HostFailure("stop of service", 0, str(err)) from err
+
+    async def stop_all(self, pattern: str) -> None:
+        """Stop every loaded unit whose name fits, and wait for it. Raises HostFailure."""
+        try:
+            [units] = await self._call("ListUnitsByPatterns", "asas", [[], [pattern]])
+        except JobletError as err:
+            raise HostFailure("list of services", 0, str(err)) from err
+        for unit in units:
+            await self._stop_and_wait(unit[0])
 
     async def request_stop(self, unit: str) -> bool:
         """Ask the manager to stop a unit, without waiting; False if there is no such unit.
@@ -252,18 +299,35 @@ class Systemd:
 
     @contextlib.contextmanager
     def _removal_of(self, unit: str) -> Iterator[asyncio.Future[str]]:
+        """The result of the next queue entry of a unit to end."""
         future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        waiting = self._waiting.setdefault(unit, [])
-        waiting.append(future)
-        try:
+
+        def ended(_entry: str, result: str) -> None:
+            if not future.done():
+                future.set_result(result)
+
+        with self._heard(unit, ended):
             yield future
+
+    @contextlib.contextmanager
+    def _removals_of(self, unit: str) -> Iterator[asyncio.Queue[tuple[str, str]]]:
+        """Every queue entry of a unit that ends, by its path, with the result."""
+        queue: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+        with self._heard(unit, lambda entry, result: queue.put_nowait((entry, result))):
+            yield queue
+
+    @contextlib.contextmanager
+    def _heard(self, unit: str, listener: Callable[[str, str], None]) -> Iterator[None]:
+        waiting = self._waiting.setdefault(unit, [])
+        waiting.append(listener)
+        try:
+            yield
         finally:
-            waiting.remove(future)
+            waiting.remove(listener)
             if not waiting:
                 self._waiting.pop(unit, None)
 
     def _job_removed(self, signal: Signal) -> None:
-        _number, _systemd_job_path, unit, result = signal.body
-        for future in self._waiting.get(unit, ()):
-            if not future.done():
-                future.set_result(result)
+        _number, systemd_job_path, unit, result = signal.body
+        for listener in tuple(self._waiting.get(unit, ())):
+            listener(systemd_job_path, result)
