@@ -80,6 +80,7 @@ class Output:
 
     def __init__(self) -> None:
         self.as_json = False
+        self._progress_shown = False
 
     @property
     def interactive(self) -> bool:
@@ -115,8 +116,28 @@ class Output:
         """Output of a job, byte for byte; stream is `stderr` or anything else."""
         self._write(sys.stderr if stream == "stderr" else sys.stdout, data)
 
+    @property
+    def shows_progress(self) -> bool:
+        """True when a person looks at stderr, on something that can take a line back."""
+        return (
+            sys.stderr is not None
+            and sys.stderr.isatty()
+            and os.environ.get("TERM", "dumb") != "dumb"
+        )
+
+    def progress(self, text: str) -> None:
+        """Put this in place of the progress shown last; "" takes it away."""
+        if not text and not self._progress_shown:
+            return
+        self._progress_shown = bool(text)
+        shown = f"jobletctl: {visible(text)}" if text else ""
+        # to the start of the line, the text, and away with what is behind it
+        with contextlib.suppress(OutputFailed, ReaderGone):
+            self._write(sys.stderr, self._encoded(sys.stderr, f"\r{shown}\x1b[K"))
+
     def note(self, text: str) -> None:
         """One sentence beside the result, to stderr."""
+        self.progress("")
         # A stderr that cannot be written to leaves nobody to tell.
         with contextlib.suppress(OutputFailed, ReaderGone):
             self._write(sys.stderr, self._encoded(sys.stderr, f"jobletctl: {visible(text)}\n"))

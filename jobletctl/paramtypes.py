@@ -139,6 +139,22 @@ def parse_variable(text: str) -> tuple[str, str]:
         raise BadValue(f"the value of {name} is {err}") from err
 
 
+def parse_output(text: str) -> tuple[str, str]:
+    """`PATH[:DEST]`: a path in /work, and where it goes, here if nothing else is said."""
+    path, _, destination = text.partition(":")
+    if not path:
+        raise BadValue("name a path in /work before the ':'")
+    return path, destination or "."
+
+
+def parse_job_path(text: str) -> tuple[str, str]:
+    """`ID:PATH`. Raises BadValue."""
+    reference, colon, path = text.partition(":")
+    if not colon:
+        raise BadValue(f"'{text}' is not ID:PATH; files are copied out of a job, not into one")
+    return parse_job(reference), path
+
+
 def check_command(words: Iterable[str]) -> tuple[str, ...]:
     """A command with its arguments. Raises BadValue naming the one that cannot be sent."""
     checked = []
@@ -190,3 +206,5 @@ PERCENT = Parsed("percent", parse_percent)
 NAME = Parsed("name", parse_name)
 JOB = Parsed("id", parse_job)
 VARIABLE = Parsed("name[=value]", parse_variable)
+OUTPUT = Parsed("path[:dest]", parse_output)
+JOB_PATH = Parsed("id:path", parse_job_path)

@@ -1,4 +1,4 @@
-"""The verbs of a job: run, list, status, log, stop, update, cancel, delete, delete-all, wait.
+"""The verbs of a job: run, list, status, log, cp, stop, update, cancel, delete, delete-all, wait.
 
 Each verb checks its words, asks the client, and says the answer through Output; a function that
 ends returns the exit status. What takes several ids goes on past one that fails.
@@ -7,16 +7,28 @@ ends returns the exit status. What takes several ids goes on past one that fails
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import click
 
-from joblet.client.api import STDERR, STDOUT, JobletClient, JobQuery, JobStatus, LogRequest
+from joblet.client.api import (
+    STDERR,
+    STDOUT,
+    Attachments,
+    JobletClient,
+    JobQuery,
+    JobStatus,
+    LogRequest,
+)
 from joblet.model.job import JobSpec, JobState
-from jobletctl import jobview, limitoptions, paramtypes
+from jobletctl import attachments, jobview, limitoptions, paramtypes
 from jobletctl.cli import EPILOG, App, json_option, pass_app
 from jobletctl.connect import with_client
 from jobletctl.jobcalls import each, end_of, show_log
 from jobletctl.output import Output
+
+if TYPE_CHECKING:
+    from joblet.client.transfer import Upload
 
 INTERRUPTED = 130
 PAGE_MAX = 1000
@@ -46,15 +58,7 @@ def _words(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -
     "-f", "--follow", is_flag=True, help="Show the output as it comes, and wait as --wait does."
 )
 @click.option("--name", type=paramtypes.NAME, help="A name for people.")
-@click.option(
-    "-e",
-    "--env",
-    "environment",
-    type=paramtypes.VARIABLE,
-    metavar="NAME[=VALUE]",
-    multiple=True,
-    help="A variable for the job; without a value the one it has here. Repeatable.",
-)
+@attachments.options
 @click.option(
     "--schedule",
     type=paramtypes.SCHEDULE,
@@ -75,6 +79,12 @@ def run(
     follow: bool,
     name: str | None,
     environment: tuple[tuple[str, str], ...],
+    env_files: tuple[str, ...],
+    secrets: tuple[tuple[str, str], ...],
+    secret_files: tuple[str, ...],
+    files: tuple[str, ...],
+    directories: tuple[str, ...],
+    outputs: tuple[tuple[str, str], ...],
     schedule: int | None,
     network: str,
     init: bool,
@@ -84,20 +94,42 @@ def run(
 
     Options end at COMMAND or at `--`.
     """
+    attachments.check_outputs(outputs, waits=wait or follow)
+    plain, hidden = attachments.variables(environment, env_files, secrets, secret_files)
+    given = attachments.opened(files, directories)
     spec = JobSpec(
         command=words[0],
         args=words[1:],
         name=name or "",
-        environment=dict(environment),
+        environment=plain,
         start_at_usec=schedule,
         network=network,
         init=init,
         **limitoptions.given(limits),  # type: ignore[arg-type]
     )
     submitted: list[str] = []
+    uploads: list[Upload] = []
+
+    async def accepted(client: JobletClient) -> str:
+        if not given:
+            return await client.run(spec, Attachments(secrets=hidden))
+        # ctypes and more, for those alone who need it
+        from joblet.client.transfer import Upload
+
+        upload = Upload(given)
+        uploads.append(upload)
+
+        def so_far() -> str:
+            entries, sent = upload.sent
+            return f"{entries} files and directories, {jobview.size(sent)} sent"
+
+        async with attachments.progress(app.output, so_far):
+            job_id = await upload.run(client, spec, hidden)
+        attachments.say_left_out(app.output, upload.left_out)
+        return job_id
 
     async def submit(client: JobletClient) -> int:
-        job_id = await client.run(spec)
+        job_id = await accepted(client)
         submitted.append(job_id)
         if app.output.as_json:
             if follow or not wait:
@@ -113,7 +145,9 @@ def run(
             app.output.record(ended.known())
         if said := jobview.ending(ended):
             app.output.note(said)
-        return jobview.exit_status(ended)
+        collected = await attachments.collect(client, app.output, job_id, outputs)
+        # A job that failed says more than that it left nothing.
+        return jobview.exit_status(ended) or (0 if collected else 1)
 
     try:
         return with_client(app.connector, submit)
@@ -122,6 +156,8 @@ def run(
             app.output.note(
                 f"detached; job {submitted[0]} goes on: 'jobletctl job stop {submitted[0]}' ends it"
             )
+        elif uploads and not uploads[0].complete:
+            app.output.note("interrupted during the upload; no job was submitted")
         else:
             app.output.note("interrupted; the job may have been accepted: see 'jobletctl job list'")
         return INTERRUPTED
@@ -251,6 +287,41 @@ def log(
         await show_log(client, app.output, reference, request, timestamps=timestamps)
 
     with_client(app.connector, show)
+    return 0
+
+
+@job.command()
+@click.argument("source", type=paramtypes.JOB_PATH, metavar="ID:PATH")
+@click.argument("destination", metavar="DEST")
+@json_option
+@pass_app
+def cp(app: App, *, source: tuple[str, str], destination: str) -> int:
+    """Copy a file or directory out of a job's /work.
+
+    DEST is a directory to copy into, or the new name; `-` writes a tar stream to standard output.
+    PATH counts from /work; PATH/. is what the directory holds. Directories are merged with those
+    that are there, files replaced.
+    """
+    reference, path = source
+    output = app.output
+    if destination == "-":
+        if output.as_json:
+            raise click.UsageError("--json and '-' both want standard output")
+        if output.interactive:
+            raise click.UsageError("'-' writes a tar stream, and standard output is a terminal")
+
+    async def copy(client: JobletClient) -> None:
+        if destination == "-":
+            from joblet.client.transfer import Download
+
+            await Download(reference, path).write(client, lambda data: output.raw(STDOUT, data))
+            return
+        copied = await attachments.fetch(client, output, reference, path, destination)
+        if output.as_json:
+            whence = {"job": reference, "path": path, "destination": destination}
+            output.document({**whence, **copied})
+
+    with_client(app.connector, copy)
     return 0
 
 

@@ -16,7 +16,7 @@ from joblet.api import options
 from joblet.api.options import Key, descriptor, flag, number, text, texts
 from joblet.bus.values import Typed
 from joblet.errors import InvalidSpec
-from joblet.model.ids import check_name, object_path, scope_name
+from joblet.model.ids import check_name, object_path, path_in_work, scope_name
 from joblet.model.job import Job, JobSpec, JobState
 from joblet.model.limits import RANGES, USER_MAX, BadLimit, parse_cpus, print_cpus
 from joblet.model.run import Upload
@@ -32,6 +32,9 @@ ARGS_MAX = 65_536
 # Far below the quarter of the stack limit (8 MiB by default) that execve(2) grants in all.
 EXEC_MAX_BYTES = 1 << 20
 _POINTER_BYTES = 8
+
+# limits.h, without the NUL that ends a path
+PATH_MAX_BYTES = 4095
 
 PAGE_DEFAULT = 100
 PAGE_MAX = 1000
@@ -101,7 +104,9 @@ def decode_list(given: Mapping[str, Typed]) -> ListRequest:
 
 def decode_path(path: str) -> str:
     """A path below /work; an absolute one is meant below it too. Raises InvalidSpec."""
-    return text("path", path).removeprefix("/work/")
+    if len(text("path", path).encode()) > PATH_MAX_BYTES:
+        raise InvalidSpec("path", f"no path is longer than {PATH_MAX_BYTES} bytes")
+    return path_in_work(path)
 
 
 def decode_delete_all(given: Mapping[str, Typed]) -> bool:

@@ -148,6 +148,11 @@ class Packer:
         self._max_bytes = max_bytes
         self._waiting = 0
 
+    @property
+    def sent(self) -> int:
+        """Bytes of the archive that have been written until now."""
+        return self._sink.written
+
     def add(self, fd: int, name: bytes) -> None:
         """Pack an open file or directory, with all that is in it, under this name.
 

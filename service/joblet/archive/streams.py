@@ -25,11 +25,15 @@ _UNABLE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 class Source:
-    """Reads a stream from a descriptor, in pieces and in whole contents."""
+    """Reads a stream from a descriptor, in pieces and in whole contents.
 
-    __slots__ = ("_buffer", "_direct", "_end", "_fd", "_start")
+    `taken` counts the bytes read until now.
+    """
+
+    __slots__ = ("_buffer", "_direct", "_end", "_fd", "_start", "taken")
 
     def __init__(self, fd: int) -> None:
+        self.taken = 0
         self._fd = fd
         self._buffer = memoryview(bytearray(BUFFER_SIZE))
         self._start = self._end = 0
@@ -98,14 +102,18 @@ class Source:
         except OSError as err:
             raise HostFailure("read the archive", err.errno or 0) from err
         self._end += got
+        self.taken += got
         return got > 0
 
     def _move(self, target: int, count: int) -> int | None:
         """Let the kernel copy; None when that has to be tried again, in this way or another."""
         try:
             if self._direct == _PIPE:
-                return os.splice(self._fd, target, count)
-            return os.sendfile(target, self._fd, None, count)
+                moved = os.splice(self._fd, target, count)
+            else:
+                moved = os.sendfile(target, self._fd, None, count)
+            self.taken += moved
+            return moved
         except BlockingIOError:
             _wait(self._fd, select.POLLIN)
         except OSError as err:
@@ -116,11 +124,12 @@ class Source:
 
 
 class Sink:
-    """Writes a stream to a descriptor. `flush` at the end."""
+    """Writes a stream to a descriptor. `flush` at the end. `written` counts the bytes."""
 
-    __slots__ = ("_buffer", "_direct", "_end", "_fd")
+    __slots__ = ("_buffer", "_direct", "_end", "_fd", "written")
 
     def __init__(self, fd: int) -> None:
+        self.written = 0
         self._fd = fd
         self._buffer = memoryview(bytearray(BUFFER_SIZE))
         self._end = 0
@@ -179,11 +188,14 @@ class Sink:
                     _wait(self._fd, select.POLLOUT)
         except OSError as err:
             raise HostFailure("write the archive", err.errno or 0) from err
+        self.written += self._end
         self._end = 0
 
     def _send(self, source: int, count: int) -> int | None:
         try:
-            return os.sendfile(self._fd, source, None, count)
+            sent = os.sendfile(self._fd, source, None, count)
+            self.written += sent
+            return sent
         except BlockingIOError:
             _wait(self._fd, select.POLLOUT)
         except OSError as err:

@@ -55,24 +55,26 @@ class Totals:
 
 
 def unpack(
-    stream: int,
+    stream: int | Source,
     directory: int,
     *,
     max_entries: int = MAX_ENTRIES,
     max_bytes: int | None = None,
     skip_link: Callable[[str, str], None] | None = None,
     place: str = "work directory",
+    within: bytes = b"",
 ) -> Totals:
     """Unpack the tar stream that `stream` yields below `directory`.
 
     With skip_link a link that leads outside is left out, and named to it with the reason; without
-    it is refused. `place` is what a message calls the directory. Raises UploadRefused naming the
-    entry, Exhausted when the file system is full, HostFailure for what else the kernel refuses;
-    what was written stays then.
+    it is refused. Of an archive that is all below one entry, `within`, that entry is the inside.
+    `place` is what a message calls the directory. Raises UploadRefused naming the entry, Exhausted
+    when the file system is full, HostFailure for what else the kernel refuses; what was written
+    stays then.
     """
-    work = _Unpacking(directory, max_entries, max_bytes, skip_link, place)
+    work = _Unpacking(directory, max_entries, max_bytes, skip_link, place, within)
     try:
-        work.run(Source(stream))
+        work.run(stream if isinstance(stream, Source) else Source(stream))
     finally:
         work.close()
     return work.totals
@@ -88,6 +90,7 @@ class _Unpacking:
         max_bytes: int | None,
         skip_link: Callable[[str, str], None] | None,
         place: str,
+        within: bytes,
     ) -> None:
         self.totals = Totals()
         self._top = directory
@@ -95,6 +98,7 @@ class _Unpacking:
         self._max_bytes = max_bytes
         self._skip_link = skip_link
         self._name_of_top = place
+        self._within = within + b"/" if within else b""
         # Directories made here. None: only mentioned so far; else time and mode in one number.
         self._directories: dict[bytes, int | None] = {}
         self._links: dict[bytes, tuple[bytes, int]] = {}
@@ -173,7 +177,7 @@ class _Unpacking:
         self._refuse_below_link(name.rpartition(b"/")[0])
         if name in self._directories:
             raise UploadRefused(shown(name), "it is in the archive twice")
-        why = why_target_leaves(name, entry.target)
+        why = why_target_leaves(name.removeprefix(self._within), entry.target)
         if not why:
             self._remember(name, len(entry.target))
             self._links[name] = (entry.target, entry.mtime_ns)

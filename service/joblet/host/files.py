@@ -141,6 +141,8 @@ class WorkFiles:
         try:
             properties = self._properties(job_id, _as(owner_id), ["pack", path], writable=False)
             properties["Type"] = Typed("s", "notify")
+            # From when it has found the path; the reader sets the pace.
+            properties["RuntimeMaxUSec"] = Typed("t", _MOVE_DEADLINE_S * 1_000_000)
             properties["StandardOutputFileDescriptor"] = Typed("h", writing)
             await self._run(_DOWNLOAD, job_id, properties, _FOUND_DEADLINE_S)
         except BaseException:
@@ -189,7 +191,8 @@ class WorkFiles:
             "ProtectHostname": Typed("b", True),
             "RestrictNamespaces": Typed("t", 0),
             "RestrictRealtime": Typed("b", True),
-            # No RestrictSUIDSGID: it takes openat2(2) away, by which nothing is followed here.
+            # No RestrictSUIDSGID=: it takes away openat2(2), whose flags a filter cannot see. The
+            # program drops such bits, and below /work they mean nothing.
             "RestrictAddressFamilies": Typed("(bas)", (True, ["AF_UNIX"])),
             "LockPersonality": Typed("b", True),
             "MemoryDenyWriteExecute": Typed("b", True),
@@ -201,7 +204,6 @@ class WorkFiles:
             "TasksMax": Typed("t", 8),
             "UMask": Typed("u", 0o077),
             "TimeoutStartUSec": Typed("t", _MOVE_DEADLINE_S * 1_000_000),
-            "RuntimeMaxUSec": Typed("t", _MOVE_DEADLINE_S * 1_000_000),
         }
         if job_id is not None:
             bind = (f"{self._work_parent}/{job_id}", _WORK, False, 0)

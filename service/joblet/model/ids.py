@@ -57,6 +57,13 @@ def check_name(text: str) -> str:
     return text
 
 
+def path_in_work(path: str) -> str:
+    """A path of a job's /work, as it counts from there; an absolute one is meant below it too."""
+    if f"{path}/".startswith("/work/"):
+        path = path.removeprefix("/work")
+    return path.lstrip("/")
+
+
 def scope_name(job_id: str) -> str:
     """The transient scope of a job."""
     return f"{SCOPE_PREFIX}{job_id}{SCOPE_SUFFIX}"

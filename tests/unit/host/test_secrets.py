@@ -1,4 +1,4 @@
-"""Secret values on this host: encrypted by systemd-creds, else in a file that goes with the boot."""
+"""Secret values on this host: encrypted by systemd-creds, else in a file that a reboot takes."""
 
 from __future__ import annotations
 
