@@ -111,7 +111,9 @@ def variables(
     plain |= dict(environment)
     hidden |= dict(secrets)
     for name in sorted(plain.keys() & hidden.keys()):
-        raise click.UsageError(f"{name} is given as a secret and in the environment; choose one")
+        raise click.UsageError(
+            f"variable {name} is given as a secret and in the environment; choose one"
+        )
     return plain, hidden
 
 

@@ -53,6 +53,10 @@ def loaded_by(directory: Path, *args: str) -> tuple[int, set[str]]:
         ("job run --help", 0, "job"),
         ("job log --help", 0, "job"),
         ("job run --timeout=soon true", 2, "job"),
+        ("job run --env-file=/nowhere true", 2, "job"),
+        ("job run --output=x true", 2, "job"),
+        ("job cp --help", 0, "job"),
+        ("job cp x y", 2, "job"),
         ("job frobnicate", 2, "job"),
         ("certs --help", 0, "certs"),
         ("certs issue client --help", 0, "certs"),
@@ -87,6 +91,14 @@ def test_a_verb_that_needs_the_bus_loads_it(tmp_path: Path) -> None:
     status, modules = loaded_by(tmp_path, "job", "list")
     assert status == 1
     assert {"asyncio", "joblet.bus.connection", "joblet.client.local"} <= modules
+
+
+def test_files_load_what_packs_them_and_only_then(tmp_path: Path) -> None:
+    _status, modules = loaded_by(tmp_path, "job", "run", "true")
+    assert "joblet.client.transfer" not in modules
+    (tmp_path / "f").write_text("")
+    _status, modules = loaded_by(tmp_path, "job", "run", f"--upload={tmp_path}/f", "true")
+    assert {"joblet.client.transfer", "joblet.archive.pack"} <= modules
 
 
 def test_a_verb_that_needs_certificates_loads_them(tmp_path: Path) -> None:

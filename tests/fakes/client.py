@@ -68,6 +68,8 @@ class FakeClient:
         self.specs: list[JobSpec] = []
         self.attached: list[Attachments] = []
         self.archives: dict[str, bytes] = {}  # what `files` gives, by path
+        self.uploads: list[bytes] = []  # the streams that came with specs
+        self.reads = -1  # so much of a stream, and then it is refused
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[JobletClient]:
@@ -78,6 +80,11 @@ class FakeClient:
     async def run(self, spec: JobSpec, attached: Attachments = NO_ATTACHMENTS) -> str:
         """Accept a job under the next number."""
         await self._called("run", spec)
+        if attached.tar is not None:
+            self.uploads.append(await asyncio.to_thread(_read, attached.tar, self.reads))
+            if self.reads >= 0:
+                raise self.failures["upload"]
+            await self._called("upload", spec)
         self.specs.append(spec)
         self.attached.append(attached)
         new = job(len(self.jobs) + 1, JobState.PENDING, name=spec.name, command=spec.command)
@@ -89,7 +96,7 @@ class FakeClient:
         await self._called("files", (job, path))
         if path not in self.archives:
             raise NotFound("path", path)
-        stream = os.memfd_create("archive")
+        stream = os.memfd_create("archive", os.MFD_CLOEXEC)
         os.write(stream, self.archives[path])
         os.lseek(stream, 0, os.SEEK_SET)
         return stream
@@ -192,3 +199,13 @@ class FakeClient:
         if len(found) > 1:
             raise InvalidSpec("job", f"'{reference}' selects several jobs")
         return found[0]
+
+
+def _read(stream: int, limit: int) -> bytes:
+    data = b""
+    while limit < 0 or len(data) < limit:
+        piece = os.read(stream, 1 << 16 if limit < 0 else limit - len(data))
+        if not piece:
+            break
+        data += piece
+    return data

@@ -82,8 +82,8 @@ class Place:
             if content:
                 self._put_content(own, root)
                 return
-            is_directory = stat.S_ISDIR(os.lstat(root, dir_fd=own).st_mode)
-            if self._for_directory and self._name and not is_directory:
+            facts = _received(own, root)
+            if self._for_directory and self._name and not stat.S_ISDIR(facts.st_mode):
                 raise BadDestination(f"there is no directory {self._full(self._name)}")
             self._move(own, [(root, self._name or root)])
         except OSError as err:
@@ -103,10 +103,8 @@ class Place:
         while pairs:
             source, target = pairs.pop()
             above, last = _split(source)
-            facts = _facts(own, source)
+            facts = _received(own, source)
             there = _facts(self._parent, target)
-            if facts is None:
-                raise BadDestination(f"'{shown(source)}' did not come")
             both = there is not None and stat.S_ISDIR(there.st_mode)
             if there is not None and both != stat.S_ISDIR(facts.st_mode):
                 what = "a directory" if both else "no directory"
@@ -157,6 +155,13 @@ def _facts(top: int, path: bytes) -> os.stat_result | None:
             return os.lstat(last, dir_fd=directory)
         except FileNotFoundError:
             return None
+
+
+def _received(own: int, path: bytes) -> os.stat_result:
+    facts = _facts(own, path)
+    if facts is None:
+        raise BadDestination(f"'{shown(path)}' did not come")
+    return facts
 
 
 def _children(top: int, path: bytes) -> list[bytes]:
