@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -319,3 +320,36 @@ async def test_a_wait_ends_with_the_job_and_with_its_time(
     jobs.end(job.id, JobState.FAILED, Reason.EXIT, 3)
     [status] = await call
     assert (status["state"], status["reason"], status["exit_code"]) == ("FAILED", "exit", 3)
+
+
+async def test_explaining_needs_the_right_to_run_and_tells_no_secret(
+    polkit: Polkit, outsider: Manager, jobs: FakeJobManager
+) -> None:
+    spec = SPEC | {"secrets": Typed("a{ss}", {"TOKEN": "hunter2"})}
+    assert "run jobs" in await _refused(outsider("ExplainJob", "a{sv}", spec))
+    await polkit.tell("SetAllowed", "as", [Action.RUN_JOB])
+    [told] = await outsider("ExplainJob", "a{sv}", spec)
+    assert told["properties"]["AllowedCPUs"] == b"\x03"
+    assert told["steps"] == ["set TOKEN=***"]
+    assert told["spec"]["secrets"] == {"TOKEN": "***"}
+    assert "hunter2" not in repr(told)
+    assert not jobs.jobs
+
+
+async def test_usage_of_a_job_is_for_those_who_see_it(
+    polkit: Polkit, outsider: Manager, jobs: FakeJobManager
+) -> None:
+    own = jobs.put(owner_uid=OUTSIDER)
+    foreign = jobs.put(owner_uid=OUTSIDER + 1)
+    for job in (own, foreign):
+        jobs.start(job.id)
+
+    async def seen() -> list[str]:
+        [told] = await outsider("ListUsage", "a{sv}", {}, interactive=True)
+        assert json.loads(told)["host"]["cpus"] == 4
+        return [job["id"] for job in json.loads(told)["jobs"]]
+
+    assert await seen() == [own.id]
+    assert {question[3] for question in await polkit.questions()} == {0}, "a read prompts nobody"
+    await polkit.tell("SetAllowed", "as", [Action.MANAGE_ALL])
+    assert await seen() == [own.id, foreign.id]

@@ -116,11 +116,13 @@ class Standing:
             "GetJob": Call("GetJob", "s", [self.running]),
             "ListJobs": Call("ListJobs", "a{sv}", [none]),
             "ListJobsEncoded": Call("ListJobsEncoded", "a{sv}", [none]),
+            "ListUsage": Call("ListUsage", "a{sv}", [none]),
             "WaitJob": Call("WaitJob", "st", [self.running, 1]),
             "Job.Wait": Call("Wait", "t", [1], job, self.path),
             "OpenLog": Call("OpenLog", "sa{sv}", [self.ended, none]),
             "ReadLog": Call("ReadLog", "stt", [self.ended, 0, 100]),
             "GetFiles": Call("GetFiles", "ssa{sv}", [self.ended, "", none]),
+            "ExplainJob": Call("ExplainJob", "a{sv}", [spec("sleep", "1000")]),
             # Not one that ends by itself: whoever deletes all ended jobs would take it along.
             "RunJob": run_job(spec("sleep", "1000")),
             "Job.Update": Call("Update", "a{sv}", [fewer], job, self.path),
@@ -147,6 +149,7 @@ OPEN = {
     "GetJob",
     "ListJobs",
     "ListJobsEncoded",
+    "ListUsage",
     "WaitJob",
     "Job.Wait",
     "Get",
@@ -183,7 +186,7 @@ def test_others_get_what_is_open_to_all_and_nothing_else(
 ) -> None:
     calls = standing.calls()
     answers = dict(zip(calls, ask(machine, list(calls.values()), user), strict=True))
-    allowed = OPEN | ({"RunJob"} if user == "colleague" else set())
+    allowed = OPEN | ({"RunJob", "ExplainJob"} if user == "colleague" else set())
     for name, answer in answers.items():
         wanted = OK if name in allowed else BUS_REFUSES if name in NOBODY else NOT_ALLOWED
         assert answer.error == wanted, f"{name}: {answer}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,12 +18,22 @@ from joblet import failpoints
 from joblet.core.ports import JobHost
 from joblet.errors import HostFailure
 from joblet.model.job import Job, JobSpec
-from joblet.model.run import Ended, Launched, RunFact, ScopeFact
+from joblet.model.run import (
+    Ended,
+    HostUsage,
+    Launched,
+    Outline,
+    RunFact,
+    ScopeFact,
+    UnitProperty,
+    Usage,
+)
 from tests.fakes.clock import FakeClock
 from tests.fakes.files import Shelf
 from tests.fakes.store import Died, one_turn
 
 SIGTERM, SIGKILL = 15, 9
+USED = HostUsage("host", 4, 5_000_000, 8 << 30, 6 << 30, 100, 0.5)
 
 
 def an_end(**changes: Any) -> Ended:
@@ -211,6 +221,15 @@ class FakeJobHost(JobHost):
         if attempt.silent or run.started_usec is None or run.ended:
             return None
         return Launched(started_usec=run.started_usec)
+
+    def outline(self, job: Job, secrets: Mapping[str, str]) -> Outline:
+        self._check()
+        memory = UnitProperty("MemoryMax", "t", job.spec.max_memory)
+        return Outline(f"joblet-{job.id}.scope", (memory,), tuple(secrets.values()))
+
+    async def usage(self, jobs: Sequence[Job]) -> tuple[HostUsage, list[Usage]]:
+        await self._reach()
+        return USED, [Usage(tasks=len(self.host.runs)) for _ in jobs]
 
     def exited(self, job_id: str) -> None:
         self._check()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from joblet.core.events import EventFeed
@@ -14,7 +14,15 @@ from joblet.errors import InvalidSpec, NotFound, WrongState
 from joblet.model.events import JobChanged, JobFinished, JobNew, JobRemoved
 from joblet.model.ids import new_job_id
 from joblet.model.job import Job, JobFilter, JobSpec, JobState, Reason
-from joblet.model.run import Caller, LogSummary, Upload
+from joblet.model.run import (
+    Caller,
+    HostUsage,
+    LogSummary,
+    Outline,
+    UnitProperty,
+    Upload,
+    Usage,
+)
 
 SUBMITTED_USEC = 1_700_000_000_000_000
 
@@ -77,6 +85,31 @@ class FakeJobManager(JobManager):
     ) -> Job:
         self.submitted.append((draft, secrets))
         return self.put(owner_uid=owner_uid, spec=spec)
+
+    def explain(
+        self, spec: JobSpec, *, owner_uid: int, secrets: Mapping[str, str] = NO_SECRETS
+    ) -> tuple[Job, Outline]:
+        job = Job(
+            id="00000000-0000-4000-8000-000000000000",
+            seq=0,
+            spec=spec,
+            owner_uid=owner_uid,
+            state=JobState.PENDING,
+            submitted_usec=SUBMITTED_USEC,
+            due_usec=SUBMITTED_USEC,
+        )
+        properties = (
+            UnitProperty("TasksMax", "t", 5),
+            UnitProperty("IOReadBandwidthMax", "a(st)", [("/dev/block/8:1", 5)]),
+            UnitProperty("AllowedCPUs", "ay", b"\x03"),
+        )
+        steps = tuple(f"set {name}={value}" for name, value in secrets.items())
+        return job, Outline("joblet-0.scope", properties, steps)
+
+    async def usage(self, jobs: Sequence[Job]) -> tuple[HostUsage, list[Usage]]:
+        return HostUsage("host", 4, 5_000_000, 8 << 30, 6 << 30, 100, 0.5), [
+            Usage(cpu_usec=1000 * number, tasks=1) for number, _ in enumerate(jobs, 1)
+        ]
 
     async def fetch(self, job_id: str, path: str) -> int:
         self._known(job_id)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 from joblet.api import options
@@ -19,7 +19,7 @@ from joblet.errors import InvalidSpec
 from joblet.model.ids import check_name, object_path, path_in_work, scope_name
 from joblet.model.job import Job, JobSpec, JobState
 from joblet.model.limits import RANGES, USER_MAX, BadLimit, parse_cpus, print_cpus
-from joblet.model.run import Upload
+from joblet.model.run import HostUsage, Outline, Upload, Usage
 
 _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
@@ -131,6 +131,56 @@ def status(job: Job, *, private: bool) -> dict[str, Typed]:
         for key in (_ALL if private else _PUBLIC)
         if (value := key.read(job)) is not None
     }
+
+
+def explanation(job: Job, outline: Outline) -> dict[str, Typed]:
+    """What Manager.ExplainJob gives."""
+    spec = {
+        key.name: Typed(key.signature, value)
+        for key in _PRIVATE
+        if (value := key.read(job)) is not None
+    }
+    return {
+        "state": Typed("s", job.state.value),
+        "due_usec": Typed("t", job.due_usec),
+        "spec": Typed("a{sv}", spec),
+        "unit": Typed("s", outline.unit),
+        "properties": Typed(
+            "a{sv}",
+            {name: Typed(signature, value) for name, signature, value in outline.properties},
+        ),
+        "steps": Typed("as", list(outline.steps)),
+    }
+
+
+def encode_usage(
+    host: HostUsage,
+    jobs: Iterable[tuple[Job, Usage]],
+    *,
+    clock_usec: int,
+    **of_daemon: str | int,
+) -> bytes:
+    """What Manager.ListUsage gives, one JSON object; without what is not counted here."""
+    rows = [
+        {
+            "id": job.id,
+            "name": job.spec.name,
+            "owner_uid": job.owner_uid,
+            "started_usec": job.started_usec,
+            "command": job.spec.command,
+            "args": list(job.spec.args),
+            "max_cpu": job.spec.max_cpu,
+            "max_memory": job.spec.max_memory,
+            **asdict(usage),
+        }
+        for job, usage in jobs
+    ]
+    told = {
+        "clock_usec": clock_usec,
+        "host": {**asdict(host), **of_daemon},
+        "jobs": [{key: value for key, value in row.items() if value is not None} for row in rows],
+    }
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def encode_list(jobs: Iterable[tuple[Job, bool]]) -> bytes:
@@ -348,8 +398,7 @@ _PUBLIC = (
     _StatusKey("log_bytes", "t", lambda job: _once_ended(job, job.log_bytes)),
     _StatusKey("log_dropped_bytes", "t", lambda job: _once_ended(job, job.log_dropped_bytes)),
 )
-_ALL = (
-    *_PUBLIC,
+_PRIVATE = (
     _StatusKey("command", "s", lambda job: job.spec.command),
     _StatusKey("args", "as", lambda job: list(job.spec.args)),
     _StatusKey("environment", "a{ss}", lambda job: dict(job.spec.environment)),
@@ -372,3 +421,4 @@ _ALL = (
     _StatusKey("network", "s", lambda job: job.spec.network),
     _StatusKey("init", "b", lambda job: job.spec.init),
 )
+_ALL = (*_PUBLIC, *_PRIVATE)

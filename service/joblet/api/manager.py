@@ -17,7 +17,7 @@ from joblet.bus.values import Typed
 from joblet.core.jobs import JobManager
 from joblet.errors import InvalidSpec
 from joblet.model.ids import object_path
-from joblet.model.job import Job, JobFilter
+from joblet.model.job import Job, JobFilter, JobState
 
 INTERFACE = "org.joblet1.Manager"
 READ_MAX_BYTES = 1 << 20
@@ -82,6 +82,15 @@ class ManagerHandler:
         )
         return job.id, object_path(job.id)
 
+    async def explain_job(self, spec: Options) -> Status:
+        """ExplainJob."""
+        uid = await self._authority.require(Action.RUN_JOB, current_call())
+        request = codec.decode_run(spec, now_usec=self._now_usec())
+        # The values stay here: what is explained may be shown to anybody.
+        masked = dict.fromkeys(request.secrets, codec.MASK)
+        job, outline = self._jobs.explain(request.spec, owner_uid=uid, secrets=masked)
+        return codec.explanation(job, outline)
+
     async def stop_job(self, job: str, options: Options) -> str:
         """StopJob."""
         codec.decode_none(options)
@@ -135,6 +144,25 @@ class ManagerHandler:
         """ListJobsEncoded."""
         page, following = await self._page(options)
         return codec.encode_list(page), following
+
+    async def list_usage(self, options: Options) -> bytes:
+        """ListUsage."""
+        codec.decode_none(options)
+        call = current_call()
+        uid = await self._authority.uid(call)
+        jobs = [job for job in self._jobs.live() if job.state is JobState.RUNNING]
+        if any(job.owner_uid != uid for job in jobs) and not await self._authority.sees_all(call):
+            jobs = [job for job in jobs if job.owner_uid == uid]
+        host, used = await self._jobs.usage(jobs)
+        return codec.encode_usage(
+            host,
+            zip(jobs, used, strict=True),
+            clock_usec=time.monotonic_ns() // 1000,
+            version=self.version,
+            running_jobs=self._jobs.running,
+            waiting_jobs=self._jobs.waiting,
+            max_running_jobs=self._jobs.max_running,
+        )
 
     async def open_log(self, job: str, options: Options) -> tuple[int, int, Status]:
         """OpenLog."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -30,13 +30,24 @@ from joblet.model.events import JobChanged, JobFinished, JobNew, JobRemoved
 from joblet.model.ids import check_job_reference, is_job_id, new_job_id
 from joblet.model.job import Accounting, Job, JobFilter, JobSpec, JobState, Reason
 from joblet.model.limits import WEIGHT_DEFAULT
-from joblet.model.run import Caller, Ended, LogSummary, RunFact, Upload
+from joblet.model.run import (
+    Caller,
+    Ended,
+    HostUsage,
+    LogSummary,
+    Outline,
+    RunFact,
+    Upload,
+    Usage,
+)
 
 log = logging.getLogger(__name__)
 
 # joblet-init is restarted by systemd at once; a job that meets its end this often meets a bug.
 _LAUNCHES_MAX = 5
 _CANDIDATES_SHOWN = 5
+# Stands where the id of a job that is only explained would be.
+_NO_JOB = "00000000-0000-4000-8000-000000000000"
 _DELETE_BATCH = 500
 # A record that could not be written (disk full) is tried again this much later.
 _RETRY_S = 1.0
@@ -197,6 +208,31 @@ class JobManager:
         self.enqueue(job)
         return job
 
+    def explain(
+        self, spec: JobSpec, *, owner_uid: int, secrets: Mapping[str, str] = NO_SECRETS
+    ) -> tuple[Job, Outline]:
+        """The job that `submit` would make of a spec, and what the host would do for it.
+
+        None of it exists afterwards; whether there is room in the queue is not asked. Raises
+        InvalidSpec.
+        """
+        settled = admission.settle(spec, self._config, self._facts())
+        now = self._clock.now_usec()
+        due = max(now, settled.start_at_usec or 0)
+        job = Job(
+            id=_NO_JOB,
+            seq=0,
+            spec=settled,
+            owner_uid=owner_uid,
+            state=JobState.SCHEDULED if due > now else JobState.PENDING,
+            submitted_usec=now,
+            due_usec=due,
+            shard=0,
+            first_id=self._config.ids.first,
+            project=0,
+        )
+        return job, self._host.outline(job, secrets)
+
     def _new_job(self, spec: JobSpec, owner_uid: int, draft: Draft | None) -> Job:
         now = self._clock.now_usec()
         due = max(now, spec.start_at_usec or 0)
@@ -355,6 +391,10 @@ class JobManager:
     def live(self) -> list[Job]:
         """Every job that has not ended."""
         return list(self._live.values())
+
+    async def usage(self, jobs: Sequence[Job]) -> tuple[HostUsage, list[Usage]]:
+        """What the host and each of these jobs, which run, use right now. Raises HostFailure."""
+        return await self._host.usage(jobs)
 
     def open_log(self, job_id: str) -> tuple[int, int]:
         """Read-only descriptors of log and index; the caller closes. Raises NotFound."""

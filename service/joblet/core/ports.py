@@ -9,7 +9,18 @@ from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol
 
 from joblet.model.job import Job, JobFilter
-from joblet.model.run import Caller, Ended, Launched, LogSummary, RunFact, ScopeFact, Upload
+from joblet.model.run import (
+    Caller,
+    Ended,
+    HostUsage,
+    Launched,
+    LogSummary,
+    Outline,
+    RunFact,
+    ScopeFact,
+    Upload,
+    Usage,
+)
 
 
 class JobStore(Protocol):
@@ -119,6 +130,15 @@ class JobHost(Protocol):
         None: it ended before, and its exit record says how. Raises HostFailure when the host
         refused, ConnectionError when joblet-init went away; in both cases nothing has run and
         nothing runs any more.
+        """
+
+    def outline(self, job: Job, secrets: Mapping[str, str]) -> Outline:
+        """What `launch` would do for this job; does none of it."""
+
+    async def usage(self, jobs: Sequence[Job]) -> tuple[HostUsage, list[Usage]]:
+        """What the host and each of these running jobs use right now.
+
+        All of it is unknown for a job that has just ended. Raises HostFailure.
         """
 
     def exited(self, job_id: str) -> None:

@@ -5,20 +5,30 @@ Puts together what the other adapters can do; which job, when and why is decided
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Mapping, Sequence
 
 from joblet import failpoints
 from joblet.errors import HostFailure
-from joblet.host import jobplan, machine, processes
+from joblet.host import cgroup, jobplan, machine, planwords, processes
 from joblet.host.jobplan import PlanMaker, ScopeProperty
 from joblet.host.runs import RunDirectory
 from joblet.host.spawner import Spawner
 from joblet.host.systemd import Systemd
 from joblet.model.ids import scope_name, shard_slice
 from joblet.model.job import Job
-from joblet.model.run import Ended, Launched, RunFact, ScopeFact
+from joblet.model.run import (
+    Ended,
+    HostUsage,
+    Launched,
+    Outline,
+    RunFact,
+    ScopeFact,
+    UnitProperty,
+    Usage,
+)
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +98,20 @@ class Launcher:
             birth.close()
         failpoints.between("launch.after-gate")
         return await self._spawner.started(job.id)
+
+    def outline(self, job: Job, secrets: Mapping[str, str]) -> Outline:
+        """What `launch` would do for this job; does none of it."""
+        properties = jobplan.scope_properties(job, io_devices=self._io_devices)
+        return Outline(
+            unit=scope_name(job.id),
+            properties=tuple(UnitProperty(p.name, p.signature, p.value) for p in properties),
+            steps=planwords.describe(self._plans.steps(job, secrets)),
+        )
+
+    async def usage(self, jobs: Sequence[Job]) -> tuple[HostUsage, list[Usage]]:
+        """What the host and each of these running jobs use right now; see JobHost."""
+        # Five files of each of a thousand jobs: too long for the event loop.
+        return await asyncio.to_thread(cgroup.read, jobs)
 
     def exited(self, job_id: str) -> None:
         """A supervisor poked us."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from joblet.model.limits import parse_cpus
 
 CGROUP_ROOT = "/sys/fs/cgroup"
-_JOBS_SLICE = "joblet.slice/joblet-jobs.slice"
+JOBS_SLICE = "joblet.slice/joblet-jobs.slice"
 
 # What of the host's /etc a job may see: how to find libraries, names of services and protocols,
 # certificate roots, the time zone. Accounts, host names and everything else are the job's own.
@@ -79,7 +79,7 @@ def usable_cpus(cgroups: str = CGROUP_ROOT) -> frozenset[int]:
     with contextlib.suppress(OSError):
         cpus = _cpus_in("/sys/devices/system/cpu/online")
     # A slice has the file only where somebody asked for the controller; then its parent's holds.
-    for parent in (_JOBS_SLICE, os.path.dirname(_JOBS_SLICE), ""):
+    for parent in (JOBS_SLICE, os.path.dirname(JOBS_SLICE), ""):
         try:
             return cpus & _cpus_in(f"{cgroups}/{parent}/cpuset.cpus.effective")
         except FileNotFoundError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +80,44 @@ class LogSummary:
     valid_from: int
     dropped_bytes: int
     sealed: bool
+
+
+class UnitProperty(NamedTuple):
+    """One property of a transient unit: its D-Bus signature and value."""
+
+    name: str
+    signature: str
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a job would be on this host: its scope, and the steps up to its program in words."""
+
+    unit: str
+    properties: tuple[UnitProperty, ...]
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a running job uses; None where the host does not count it."""
+
+    cpu_usec: int | None = None  # since its start, over all CPUs
+    memory_bytes: int | None = None
+    tasks: int | None = None  # processes and threads
+    io_read_bytes: int | None = None  # since its start
+    io_write_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostUsage:
+    """What this host has, and what of it is in use; totals count from its boot."""
+
+    hostname: str
+    cpus: int  # online
+    cpu_usec: int  # spent on anything but idling, over all CPUs
+    memory_bytes: int
+    memory_available_bytes: int  # without swapping
+    tasks: int
+    load: float  # of the last minute

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -297,3 +298,76 @@ async def test_the_verbs_of_a_job_are_those_of_the_manager(
         status = await exporter.objects[object_path(first.id)].wait(0)
         assert status["state"].value == "STOPPED"
         assert jobs.jobs[second.id].state is JobState.CANCELED
+
+
+async def test_an_explained_job_is_not_submitted_and_tells_no_secret(
+    manager: ManagerHandler, jobs: FakeJobManager, authority: FakeAuthority
+) -> None:
+    spec = {
+        "command": Typed("s", "true"),
+        "max_tasks": Typed("t", 5),
+        "secrets": Typed("a{ss}", {"TOKEN": "hunter2"}),
+    }
+    told = await manager.explain_job(spec)
+    assert authority.asked == [Action.RUN_JOB]
+    assert (jobs.jobs, jobs.submitted) == ({}, [])
+    assert "hunter2" not in repr(told)
+    assert told["steps"] == Typed("as", ["set TOKEN=***"])
+    assert told["unit"] == Typed("s", "joblet-0.scope")
+    assert told["properties"] == Typed(
+        "a{sv}",
+        {
+            "TasksMax": Typed("t", 5),
+            "IOReadBandwidthMax": Typed("a(st)", [("/dev/block/8:1", 5)]),
+            "AllowedCPUs": Typed("ay", b"\x03"),
+        },
+    )
+    shown: Any = told["spec"].value
+    assert shown["secrets"] == Typed("a{ss}", {"TOKEN": "***"})
+    assert shown["max_tasks"] == Typed("t", 5)
+
+
+async def test_who_may_not_run_jobs_gets_none_explained(
+    manager: ManagerHandler, authority: FakeAuthority
+) -> None:
+    authority.allowed = set()
+    with pytest.raises(NotAllowed):
+        await manager.explain_job({"command": Typed("s", "true")})
+
+
+async def test_usage_has_the_running_jobs_that_the_caller_may_see(
+    manager: ManagerHandler, jobs: FakeJobManager, authority: FakeAuthority
+) -> None:
+    own, foreign = jobs.put(owner_uid=CALLER_UID), jobs.put(owner_uid=CALLER_UID + 1)
+    jobs.put(owner_uid=CALLER_UID)  # this one waits
+    for job in (own, foreign):
+        jobs.start(job.id)
+
+    async def seen() -> list[str]:
+        told = json.loads(await manager.list_usage({}))
+        assert told["host"]["hostname"] == "host"
+        assert told["host"]["running_jobs"] == 2
+        assert told["host"]["version"] == "1"
+        assert told["clock_usec"] > 0
+        return [job["id"] for job in told["jobs"]]
+
+    assert await seen() == [own.id, foreign.id]
+    authority.allowed = set()
+    assert await seen() == [own.id]
+
+
+async def test_usage_leaves_out_what_is_not_counted(
+    manager: ManagerHandler, jobs: FakeJobManager
+) -> None:
+    job = jobs.start(jobs.put(owner_uid=CALLER_UID).id)
+    [told] = json.loads(await manager.list_usage({}))["jobs"]
+    assert told == {
+        "id": job.id,
+        "name": "",
+        "owner_uid": CALLER_UID,
+        "started_usec": job.started_usec,
+        "command": "true",
+        "args": ["secret"],
+        "cpu_usec": 1000,
+        "tasks": 1,
+    }

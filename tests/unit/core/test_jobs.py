@@ -413,3 +413,31 @@ async def test_pages_and_live_jobs_tell_of_the_same_jobs(world: World, start: St
     page = await daemon.manager.page(JobFilter(), before_seq=None, limit=10)
     assert [found.seq for found in page] == [4, 3, 2, 1]
     assert [found.id for found in daemon.manager.live()] == [job.id]
+
+
+# Explain, and what is used.
+
+
+async def test_explaining_a_job_settles_it_and_leaves_nothing(world: World, start: Start) -> None:
+    daemon = await start()
+    spec = replace(LATER, max_memory=1 << 30)
+    job, outline = daemon.manager.explain(spec, owner_uid=5, secrets={"TOKEN": "***"})
+    assert (job.state, job.due_usec, job.owner_uid) == (JobState.SCHEDULED, LATER_USEC, 5)
+    assert (job.spec.max_memory, job.spec.max_tmp) == (1 << 30, 1 << 28)
+    assert outline.properties[0].value == 1 << 30
+    assert outline.steps == ("***",)
+    assert (world.disk.rows, daemon.seen.events, daemon.manager.waiting) == ({}, [], 0)
+    assert (await daemon.submit()).seq == 1
+
+
+async def test_a_job_that_would_be_refused_is_not_explained(start: Start) -> None:
+    daemon = await start()
+    with pytest.raises(InvalidSpec, match="max_memory"):
+        daemon.manager.explain(replace(TRUE, max_memory=1 << 60), owner_uid=0)
+
+
+async def test_usage_is_what_the_host_says(start: Start) -> None:
+    daemon = await start()
+    job = await daemon.run()
+    host, [used] = await daemon.manager.usage([job])
+    assert (host.hostname, used.tasks) == ("host", 1)
