@@ -19,7 +19,7 @@ from joblet.api.jobs import JobObjects
 from joblet.api.manager import ManagerHandler
 from joblet.bus.connection import Connection
 from joblet.bus.export import Exporter
-from joblet.client.api import STDERR, STDOUT, JobQuery, LogPiece, LogRequest
+from joblet.client.api import STDERR, STDOUT, Attachments, JobQuery, LogPiece, LogRequest
 from joblet.client.local import DESTINATION, LocalClient
 from joblet.errors import RemoteError, Unreachable
 from joblet.model.job import JobSpec, JobState, Reason
@@ -323,3 +323,68 @@ async def test_jobletctl_speaks_to_the_daemon_of_the_system_bus(daemon: Daemon, 
     assert err.startswith(b"jobletctl: cannot cancel job ")
     status, out, err = await ctl(bus.address, "job", "wait", job_id)
     assert status == daemon.jobs.jobs[job_id].exit_code
+
+
+async def test_an_explanation_tells_what_the_daemon_told(
+    daemon: Daemon, client: LocalClient
+) -> None:
+    attached = Attachments(secrets={"TOKEN": "hunter2"})
+    told = await client.explain(JobSpec(command="true", max_tasks=5), attached)
+    assert (told.state, told.unit, told.spec["max_tasks"]) == (
+        JobState.PENDING,
+        "joblet-0.scope",
+        5,
+    )
+    assert told.properties["AllowedCPUs"] == b"\x03"
+    assert told.steps == ("set TOKEN=***",)
+    assert not daemon.jobs.jobs
+
+
+async def test_usage_and_version(daemon: Daemon, client: LocalClient) -> None:
+    job = daemon.jobs.start(daemon.jobs.put(owner_uid=0).id)
+    report = await client.usage()
+    assert (report.host.hostname, report.host.version, report.host.running_jobs) == ("host", "1", 1)
+    [used] = report.jobs
+    assert (used.id, used.args, used.cpu_usec, used.memory_bytes) == (
+        job.id,
+        ("secret",),
+        1000,
+        None,
+    )
+    assert await client.version() == "1"
+
+
+async def test_events_are_the_life_of_a_job_and_outlive_the_daemon(
+    daemon: Daemon, client: LocalClient, until: Until
+) -> None:
+    heard: list[tuple[str, str, object]] = []
+
+    async def listen() -> None:
+        async with aclosing(client.events()) as events:
+            async for event in events:
+                heard.append((event.event, event.id, event.exit_code))
+
+    def heard_of_a_new_one() -> bool:
+        # nothing else tells when the subscription is there
+        daemon.jobs.put(owner_uid=0)
+        return bool(heard)
+
+    task = asyncio.create_task(listen())
+    await until(heard_of_a_new_one)
+    await daemon.stop()
+    await daemon.start()
+    job = daemon.jobs.put(owner_uid=0)
+    lived = [("new", job.id, None), ("state", job.id, None), ("finished", job.id, 3)]
+    daemon.jobs.start(job.id)
+    await until(lambda: lived[1] in heard)
+    daemon.jobs.end(job.id, JobState.FAILED, Reason.EXIT, 3)
+    await until(lambda: lived[2] in heard)
+    assert [event for event in heard if event[1] == job.id] == lived
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def test_events_of_a_daemon_that_cannot_be_had(client: LocalClient) -> None:
+    with pytest.raises(Unreachable, match="jobletd is not running"):
+        await anext(client.events())

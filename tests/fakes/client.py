@@ -15,12 +15,16 @@ from dataclasses import replace
 from joblet.client.api import (
     NO_ATTACHMENTS,
     Attachments,
+    Explanation,
+    HostUsage,
+    JobEvent,
     JobletClient,
     JobPage,
     JobQuery,
     JobStatus,
     LogPiece,
     LogRequest,
+    UsageReport,
 )
 from joblet.errors import InvalidSpec, JobletError, NotFound, WrongState
 from joblet.model.job import JobSpec, JobState, Reason
@@ -54,6 +58,21 @@ def ended(number: int = 1, exit_code: int = 0, **known: object) -> JobStatus:
     )
 
 
+HOST = HostUsage(
+    hostname="box",
+    version="0.0.1",
+    cpus=4,
+    cpu_usec=10_000_000,
+    memory_bytes=8 << 30,
+    memory_available_bytes=6 << 30,
+    tasks=321,
+    load=0.5,
+    running_jobs=2,
+    waiting_jobs=1,
+    max_running_jobs=1000,
+)
+
+
 class FakeClient:
     """The host; one instance serves any number of connections of one test."""
 
@@ -67,6 +86,8 @@ class FakeClient:
         self.connections = 0
         self.specs: list[JobSpec] = []
         self.attached: list[Attachments] = []
+        self.happenings: list[JobEvent] = []
+        self.reports: list[UsageReport] = []  # one after the other; the last one stays
         self.archives: dict[str, bytes] = {}  # what `files` gives, by path
         self.uploads: list[bytes] = []  # the streams that came with specs
         self.reads = -1  # so much of a stream, and then it is refused
@@ -90,6 +111,47 @@ class FakeClient:
         new = job(len(self.jobs) + 1, JobState.PENDING, name=spec.name, command=spec.command)
         self.jobs[new.id] = new
         return new.id
+
+    async def explain(self, spec: JobSpec, attached: Attachments = NO_ATTACHMENTS) -> Explanation:
+        """As a host would that has one step."""
+        await self._called("explain", (spec, attached))
+        return Explanation(
+            state=JobState.PENDING if spec.start_at_usec is None else JobState.SCHEDULED,
+            due_usec=NOW_USEC if spec.start_at_usec is None else spec.start_at_usec,
+            spec={"command": spec.command, "max_memory": spec.max_memory or 0, "user": 1000},
+            unit=f"joblet-{job_id(0)}.scope",
+            properties={
+                "Description": "Joblet job 00000000",
+                "AllowedCPUs": b"\x0b",
+                "CPUQuotaPerSecUSec": 1_500_000,
+                "MemoryMax": 512 << 20,
+                "MemorySwapMax": 0,
+                "TasksMax": (1 << 64) - 1,
+                "TimeoutStopUSec": 90_000_000,
+                "IOAccounting": True,
+                "After": ["jobletd.service", "joblet-supervisors.service"],
+                "IOReadBandwidthMax": [["/dev/block/8:1", 2 << 20]],
+            },
+            steps=("take the host name job-00000000", f"run {spec.command}"),
+        )
+
+    async def usage(self) -> UsageReport:
+        """The next prepared report."""
+        await self._called("usage", None)
+        return self.reports.pop(0) if len(self.reports) > 1 else self.reports[0]
+
+    async def version(self) -> str:
+        """The version of this fake."""
+        await self._called("version", None)
+        return "0.0.1"
+
+    async def events(self) -> AsyncGenerator[JobEvent, None]:
+        """What was prepared; then nothing happens any more."""
+        await self._called("events", None)
+        for event in self.happenings:
+            yield event
+        await self._called("events end", None)
+        await asyncio.Event().wait()
 
     async def files(self, job: str, path: str) -> int:
         """A prepared archive."""

@@ -12,29 +12,41 @@ import json
 import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import TypeVar
 
-from joblet.bus.connection import Connection, Typed
+from joblet.bus.connection import PROPERTIES, Connection, MatchRule, Signal, Typed
 from joblet.client.api import (
+    FINISHED,
+    NEW,
     NO_ATTACHMENTS,
+    STATE,
     Attachments,
+    Explanation,
+    JobEvent,
     JobPage,
     JobQuery,
     JobStatus,
     LogPiece,
     LogRequest,
+    UsageReport,
     broken,
     job_status,
+    usage_report,
 )
-from joblet.errors import HostFailure, RemoteError, Unreachable
-from joblet.model.ids import ROOT_PATH
-from joblet.model.job import JobSpec
+from joblet.errors import HostFailure, JobletError, RemoteError, Unreachable
+from joblet.model.ids import ROOT_PATH, job_id_of_path
+from joblet.model.job import JobSpec, JobState, Reason
 from joblet.model.limits import print_cpus
 from joblet.records.framing import BadRecord
 
 DESTINATION = "org.joblet1"
 MANAGER = "org.joblet1.Manager"
+_EVENT_RULES = (
+    MatchRule(DESTINATION, MANAGER, "JobNew", ROOT_PATH),
+    MatchRule(DESTINATION, MANAGER, "JobFinished", ROOT_PATH),
+    MatchRule(DESTINATION, PROPERTIES, "PropertiesChanged", arg0="org.joblet1.Job"),
+)
 Kind = TypeVar("Kind")
 
 NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
@@ -107,9 +119,7 @@ class LocalClient:
 
     async def run(self, spec: JobSpec, attached: Attachments = NO_ATTACHMENTS) -> str:
         """Submit a job; its whole id."""
-        options = spec_options(spec)
-        if attached.secrets:
-            options["secrets"] = Typed("a{ss}", dict(attached.secrets))
+        options = _run_options(spec, attached)
         deadline_s: float = _CHANGE_DEADLINE_S
         for name, fd in (("upload_tar", attached.tar), ("upload_directory", attached.directory)):
             if fd is not None:
@@ -117,6 +127,66 @@ class LocalClient:
                 deadline_s = _UPLOAD_DEADLINE_S
         job_id, _ = await self._call("RunJob", "a{sv}", [options], 2, deadline_s, interactive=True)
         return expect(str, job_id)
+
+    async def explain(self, spec: JobSpec, attached: Attachments = NO_ATTACHMENTS) -> Explanation:
+        """What `run` would make of the same."""
+        options = _run_options(spec, attached)
+        [told] = await self._change("ExplainJob", "a{sv}", [options], 1)
+        keys = expect(dict, told)
+        try:
+            return Explanation(
+                state=JobState(keys["state"]),
+                due_usec=expect(int, keys["due_usec"]),
+                spec=expect(dict, keys["spec"]),
+                unit=expect(str, keys["unit"]),
+                properties=expect(dict, keys["properties"]),
+                steps=tuple(expect(list, keys["steps"])),
+            )
+        except (KeyError, ValueError) as err:
+            raise broken(f"an explanation that this client cannot read ({err})") from err
+
+    async def usage(self) -> UsageReport:
+        """What the host and its running jobs use right now."""
+        [encoded] = await self._read("ListUsage", "a{sv}", [{}], 1)
+        try:
+            return usage_report(expect(dict, json.loads(expect(bytes, encoded))))
+        except ValueError as err:
+            raise broken(f"a usage that is not JSON ({err})") from err
+
+    async def version(self) -> str:
+        """The version of the daemon."""
+        answer = await self._get("Version")
+        return expect(str, answer)
+
+    async def events(self) -> AsyncGenerator[JobEvent, None]:
+        """What happens to jobs from now on, also to those of a daemon that is started later."""
+        heard: asyncio.Queue[JobEvent | JobletError] = asyncio.Queue()
+
+        def hear(signal: Signal) -> None:
+            try:
+                event = _event(signal)
+            except RemoteError as err:
+                heard.put_nowait(err)
+                return
+            if event is not None:
+                heard.put_nowait(event)
+
+        def end(why: asyncio.Future[str]) -> None:
+            heard.put_nowait(Unreachable(f"the system bus is gone: {why.result()}"))
+
+        closed = self._connection.closed
+        async with AsyncExitStack() as stack:
+            for rule in _EVENT_RULES:
+                await stack.enter_async_context(self._connection.subscribe(rule, hear))
+            closed.add_done_callback(end)
+            stack.callback(closed.remove_done_callback, end)
+            # A daemon that could not be started would never be heard.
+            await self.version()
+            while True:
+                event = await heard.get()
+                if isinstance(event, JobletError):
+                    raise event
+                yield event
 
     async def files(self, job: str, path: str) -> int:
         """A path of the job's /work as a tar stream; the caller closes the descriptor."""
@@ -235,6 +305,11 @@ class LocalClient:
             member, signature, body, answers, _CHANGE_DEADLINE_S, interactive=True
         )
 
+    async def _get(self, name: str) -> object:
+        body = [MANAGER, name]
+        [value] = await self._call("Get", "ss", body, 1, _READ_DEADLINE_S, interface=PROPERTIES)
+        return value
+
     async def _call(
         self,
         member: str,
@@ -244,12 +319,13 @@ class LocalClient:
         deadline_s: float,
         *,
         interactive: bool = False,
+        interface: str = MANAGER,
     ) -> list[object]:
         try:
             reply, _ = await self._connection.call(
                 DESTINATION,
                 ROOT_PATH,
-                MANAGER,
+                interface,
                 member,
                 signature,
                 body,
@@ -288,6 +364,44 @@ def spec_options(spec: JobSpec) -> dict[str, Typed]:
         if name == "command" or value != getattr(_DEFAULTS, name):
             options[name] = _wire(name, value)
     return options
+
+
+def _run_options(spec: JobSpec, attached: Attachments) -> dict[str, Typed]:
+    options = spec_options(spec)
+    if attached.secrets:
+        options["secrets"] = Typed("a{ss}", dict(attached.secrets))
+    return options
+
+
+def _event(signal: Signal) -> JobEvent | None:
+    """What a signal tells, or None: nothing of a state. Raises RemoteError."""
+    now_usec = time.time_ns() // 1000
+    try:
+        if signal.member == "JobNew":
+            job_id, _path = signal.body
+            return JobEvent(event=NEW, id=expect(str, job_id), time_usec=now_usec)
+        if signal.member == "JobFinished":
+            job_id, _path, state, reason, exit_code = signal.body
+            return JobEvent(
+                event=FINISHED,
+                id=expect(str, job_id),
+                time_usec=now_usec,
+                state=JobState(state),
+                reason=Reason(reason),
+                exit_code=expect(int, exit_code),
+            )
+        _interface, properties, _invalidated = signal.body
+        changed = expect(dict, properties)
+        changed_id = job_id_of_path(signal.path)
+        if changed_id is None or "State" not in changed:
+            return None
+        state = JobState(changed["State"])
+    except ValueError as err:
+        raise broken(f"a signal {signal.member} that this client cannot read ({err})") from err
+    # JobFinished tells more of it.
+    if state.terminal:
+        return None
+    return JobEvent(event=STATE, id=changed_id, time_usec=now_usec, state=state)
 
 
 def _wire(name: str, value: object) -> Typed:
