@@ -1,4 +1,4 @@
-"""What a job may write, and as whom: sizes that hold on a real file system, ids that hide nothing."""
+"""What a job may write, and as whom: sizes that hold on a real disk, ids that hide nothing."""
 
 from __future__ import annotations
 

@@ -359,7 +359,7 @@ def test_interrupted_a_copy_leaves_nothing(ctl: Ctl, host: FakeClient, here: Pat
         asyncio.get_running_loop().call_later(0.05, os.kill, os.getpid(), signal.SIGINT)
         return reading
 
-    host.files = files  # type: ignore[method-assign]
+    host.files = files  # type: ignore[method-assign, assignment]
     done = ctl("job", "cp", f"{FIRST}:out", ".")
     os.close(writing)
     assert done.status == 130
@@ -396,7 +396,7 @@ def test_what_takes_longer_than_a_moment_shows_how_far_it_is(
                 await asyncio.sleep(0.001)
         return job_id
 
-    host.run = slowly  # type: ignore[method-assign]
+    host.run = slowly  # type: ignore[method-assign, assignment]
     monkeypatch.setattr("jobletctl.output.Output.shows_progress", True)
     assert ctl("job", "run", "--upload", "f", "true").status == 0
     shown = seen.getvalue()
