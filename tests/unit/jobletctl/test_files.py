@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
+import signal
 import sys
 import tarfile
 from pathlib import Path
@@ -347,19 +349,18 @@ def test_a_destination_that_is_not_there_is_told_before_the_daemon_is_asked(
     assert host.calls == []
 
 
-def test_interrupted_a_copy_leaves_nothing(ctl: Ctl, host: FakeClient, here: Path) -> None:
+def test_interrupted_a_copy_leaves_nothing(
+    ctl: Ctl, host: FakeClient, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reading, writing = os.pipe2(os.O_CLOEXEC)
     os.write(writing, TREE[:-1024])
 
     async def files(_job: str, _path: str) -> int:
         # The stream stays as it is, until somebody interrupts.
-        import asyncio
-        import signal
-
         asyncio.get_running_loop().call_later(0.05, os.kill, os.getpid(), signal.SIGINT)
         return reading
 
-    host.files = files  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(host, "files", files)
     done = ctl("job", "cp", f"{FIRST}:out", ".")
     os.close(writing)
     assert done.status == 130
@@ -379,8 +380,6 @@ class Terminal(io.TextIOWrapper):
 def test_what_takes_longer_than_a_moment_shows_how_far_it_is(
     ctl: Ctl, host: FakeClient, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import asyncio
-
     seen = io.BytesIO()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr("jobletctl.attachments._QUIET_S", 0.0)
@@ -396,7 +395,7 @@ def test_what_takes_longer_than_a_moment_shows_how_far_it_is(
                 await asyncio.sleep(0.001)
         return job_id
 
-    host.run = slowly  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(host, "run", slowly)
     monkeypatch.setattr("jobletctl.output.Output.shows_progress", True)
     assert ctl("job", "run", "--upload", "f", "true").status == 0
     shown = seen.getvalue()
