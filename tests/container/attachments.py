@@ -76,7 +76,7 @@ def submission(
     directory: str | None = None,
     flags: int = 0,
     secrets: Mapping[str, str] | None = None,
-    **spec: Any,
+    spec: Mapping[str, Any] | None = None,
 ) -> list[str]:
     """The command that submits; with tar it reads the stream from its standard input."""
     given = {
@@ -85,7 +85,7 @@ def submission(
         "directory": directory,
         "flags": flags,
         "secrets": dict(secrets or {}),
-        "spec": spec,
+        "spec": dict(spec or {}),
     }
     return ["python3", "-c", _SUBMIT, json.dumps(given)]
 

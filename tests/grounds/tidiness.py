@@ -29,6 +29,8 @@ _COMES_AND_GOES = re.compile(r"^/run/(credentials|systemd|user)/|^/proc/sys/fs/b
 # cgroup may end between the listing and the look at it, and before the first job there is none.
 _LOOK = f"""\
 systemctl list-units --all --plain --no-legend 'joblet-*.scope' | sed 's/^/scope: /'
+systemctl list-units --all --plain --no-legend 'joblet-upload-*' 'joblet-files-*' \\
+    'joblet-secrets-*' | sed 's/^/service: /'
 find /sys/fs/cgroup/joblet.slice/joblet-supervisors.service -name cgroup.procs \\
     -exec cat {{}} + 2>/dev/null |
 while read -r pid; do
@@ -77,7 +79,7 @@ def complaints(entries: Sequence[dict[str, Any]], allowed: Sequence[str]) -> lis
 
 
 def leftovers(machine: BootedMachine, before: Before) -> list[str]:
-    """What the test's jobs left: scopes, supervisors, run files, mounts, network namespaces."""
+    """What the test's jobs left: units, supervisors, run files, mounts, network namespaces."""
     looked = machine.run(["sh", "-c", _LOOK])
     found = [*str(looked.stdout).splitlines(), *str(looked.stderr).splitlines()]
     if machine.boot_id == before.boot_id:
