@@ -8,7 +8,7 @@ _jobletctl_words() {
         '')
             echo 'job config certs' ;;
         'job')
-            echo 'cancel delete delete-all list log run status stop update wait' ;;
+            echo 'cancel cp delete delete-all list log run status stop update wait' ;;
         'config')
             echo 'check show' ;;
         'certs')
@@ -21,7 +21,7 @@ _jobletctl_words() {
 
 _jobletctl_options() {
     case $1 in
-        '' | 'job' | 'job cancel' | 'job delete' | 'job status' | 'config' | 'certs' | 'certs issue' | 'certs list' | 'certs revoke' | 'certs show')
+        '' | 'job' | 'job cancel' | 'job cp' | 'job delete' | 'job status' | 'config' | 'certs' | 'certs issue' | 'certs list' | 'certs revoke' | 'certs show')
             echo '--json -h --help' ;;
         'job delete-all')
             echo '--all-users --json -h --help' ;;
@@ -30,7 +30,7 @@ _jobletctl_options() {
         'job log')
             echo '--follow -f --no-follow --tail --since --stream -t --timestamps --json -h --help' ;;
         'job run')
-            echo '--wait -f --follow --name -e --env --schedule --max-cpu --cpu-weight --cpu-cores --max-memory --max-io --max-iobps --max-iops --io-weight --max-tasks --timeout --stop-grace --max-work --max-tmp --max-shm --user --network --init --json -h --help' ;;
+            echo '--wait -f --follow --name -e --env --env-file --secret-env --secret-env-file --upload --upload-dir --output --schedule --max-cpu --cpu-weight --cpu-cores --max-memory --max-io --max-iobps --max-iops --io-weight --max-tasks --timeout --stop-grace --max-work --max-tmp --max-shm --user --network --init --json -h --help' ;;
         'job stop')
             echo '--no-wait --json -h --help' ;;
         'job update')
@@ -57,16 +57,16 @@ _jobletctl_valued() {
     case $1 in
         'job list --state')
             echo 'words PENDING SCHEDULED INITIALIZING RUNNING COMPLETED FAILED STOPPED CANCELED TIMEOUT' ;;
-        'job list --limit' | 'job log --tail' | 'job log --since' | 'job run --name' | 'job run --schedule' | 'job run --max-cpu' | 'job run --cpu-weight' | 'job run --cpu-cores' | 'job run --max-memory' | 'job run --max-io' | 'job run --max-iobps' | 'job run --max-iops' | 'job run --io-weight' | 'job run --max-tasks' | 'job run --timeout' | 'job run --stop-grace' | 'job run --max-work' | 'job run --max-tmp' | 'job run --max-shm' | 'job run --user' | 'job update --max-cpu' | 'job update --cpu-weight' | 'job update --cpu-cores' | 'job update --max-memory' | 'job update --max-io' | 'job update --max-iobps' | 'job update --max-iops' | 'job update --io-weight' | 'job update --max-tasks' | 'job wait --timeout' | 'certs export --node' | 'certs init --host' | 'certs init --days' | 'certs issue client --days' | 'certs issue server --host' | 'certs issue server --days' | 'certs renew --days')
+        'job list --limit' | 'job log --tail' | 'job log --since' | 'job run --name' | 'job run --env-file' | 'job run --secret-env-file' | 'job run --upload' | 'job run --upload-dir' | 'job run --schedule' | 'job run --max-cpu' | 'job run --cpu-weight' | 'job run --cpu-cores' | 'job run --max-memory' | 'job run --max-io' | 'job run --max-iobps' | 'job run --max-iops' | 'job run --io-weight' | 'job run --max-tasks' | 'job run --timeout' | 'job run --stop-grace' | 'job run --max-work' | 'job run --max-tmp' | 'job run --max-shm' | 'job run --user' | 'job update --max-cpu' | 'job update --cpu-weight' | 'job update --cpu-cores' | 'job update --max-memory' | 'job update --max-io' | 'job update --max-iobps' | 'job update --max-iops' | 'job update --io-weight' | 'job update --max-tasks' | 'job wait --timeout' | 'certs export --node' | 'certs init --host' | 'certs init --days' | 'certs issue client --days' | 'certs issue server --host' | 'certs issue server --days' | 'certs renew --days')
             echo 'nothing' ;;
         'job log --stream')
             echo 'words stdout stderr' ;;
-        'job run -e' | 'job run --env')
+        'job run -e' | 'job run --env' | 'job run --secret-env')
             echo 'variable' ;;
+        'job run --output' | 'config check --file' | 'config show --file' | 'certs export --output' | 'certs issue server --output')
+            echo 'file' ;;
         'job run --network')
             echo 'words none' ;;
-        'config check --file' | 'config show --file' | 'certs export --output' | 'certs issue server --output')
-            echo 'file' ;;
         'certs issue client --role')
             echo 'words viewer developer maintainer admin' ;;
         *) return 1 ;;
@@ -77,6 +77,8 @@ _jobletctl_argument() {
     case $1 in
         'job cancel')
             echo 'jobs --state=PENDING --state=SCHEDULED' ;;
+        'job cp' | 'certs export' | 'certs issue client' | 'certs renew' | 'certs revoke' | 'certs show')
+            echo 'nothing' ;;
         'job delete')
             echo 'jobs --state=COMPLETED --state=FAILED --state=STOPPED --state=CANCELED --state=TIMEOUT' ;;
         'job log' | 'job status' | 'job update')
@@ -85,8 +87,6 @@ _jobletctl_argument() {
             echo 'command' ;;
         'job stop' | 'job wait')
             echo 'jobs --state=PENDING --state=SCHEDULED --state=INITIALIZING --state=RUNNING' ;;
-        'certs export' | 'certs issue client' | 'certs renew' | 'certs revoke' | 'certs show')
-            echo 'nothing' ;;
         *) return 1 ;;
     esac
 }

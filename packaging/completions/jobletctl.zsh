@@ -50,6 +50,7 @@ _jobletctl_job() {
     word)
         words_here=(
             'cancel:Give up jobs that have not started'
+            'cp:Copy a file or directory out of a job'\''s /work'
             'delete:Remove ended jobs with their logs and work directories'
             'delete-all:Remove all ended jobs of the calling user'
             'list:List jobs, the newest first'
@@ -64,6 +65,7 @@ _jobletctl_job() {
     rest)
         case $words[1] in
         cancel) _jobletctl_job_cancel ;;
+        cp) _jobletctl_job_cp ;;
         delete) _jobletctl_job_delete ;;
         delete-all) _jobletctl_job_delete_all ;;
         list) _jobletctl_job_list ;;
@@ -83,6 +85,15 @@ _jobletctl_job_cancel() {
         '(-h --help)-h[Show this message and exit]' \
         '(-h --help)--help[Show this message and exit]' \
         '*: :_jobletctl_jobs --state=PENDING --state=SCHEDULED'
+}
+
+_jobletctl_job_cp() {
+    _arguments -s -S \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]' \
+        '1: : ' \
+        '1: : '
 }
 
 _jobletctl_job_delete() {
@@ -137,6 +148,12 @@ _jobletctl_job_run() {
         '(--name)--name=[A name for people]:NAME: ' \
         '*-e+[A variable for the job]:NAME\[=VALUE:_parameters -g "*export*"' \
         '*--env=[A variable for the job]:NAME\[=VALUE:_parameters -g "*export*"' \
+        '*--env-file=[Variables from a file, NAME=VALUE or NAME a line, '\''#'\'' for a comment]:FILE: ' \
+        '*--secret-env=[A variable whose value is shown nowhere]:NAME\[=VALUE:_parameters -g "*export*"' \
+        '*--secret-env-file=[Such variables from a file, as for --env-file]:FILE: ' \
+        '*--upload=[Copy a file into /work before the job starts, under its own name]:FILE: ' \
+        '*--upload-dir=[Copy what a directory holds into /work before the job starts]:DIR: ' \
+        '*--output=[With --wait or --follow\: copy a file or directory of /work here, as '\''job cp'\'' does, when the job has ended]:PATH\[\:DEST:_files' \
         '(--schedule)--schedule=[Start later\: after a duration (1h30m, 2d), or at a time, either RFC 3339 with its zone or '\''YYYY-MM-DD HH\:MM\[\:SS\]'\'' in local time]:WHEN: ' \
         '(--max-cpu)--max-cpu=[CPU time in percent\: 100 is one whole CPU, 250 two and a half]:PERCENT: ' \
         '(--cpu-weight)--cpu-weight=[Share where CPUs are short]:N: ' \
