@@ -40,6 +40,7 @@ _OPTIONS = (
     click.option(
         "--env-file",
         "env_files",
+        type=click.Path(),
         metavar="FILE",
         multiple=True,
         help="Variables from a file, NAME=VALUE or NAME a line, '#' for a comment; '-' is standard "
@@ -57,6 +58,7 @@ _OPTIONS = (
     click.option(
         "--secret-env-file",
         "secret_files",
+        type=click.Path(),
         metavar="FILE",
         multiple=True,
         help="Such variables from a file, as for --env-file. Repeatable.",
@@ -64,6 +66,7 @@ _OPTIONS = (
     click.option(
         "--upload",
         "files",
+        type=click.Path(),
         metavar="FILE",
         multiple=True,
         help="Copy a file into /work before the job starts, under its own name. Repeatable.",
@@ -71,6 +74,7 @@ _OPTIONS = (
     click.option(
         "--upload-dir",
         "directories",
+        type=click.Path(file_okay=False),
         metavar="DIR",
         multiple=True,
         help="Copy what a directory holds into /work before the job starts. Repeatable.",

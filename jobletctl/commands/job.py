@@ -292,7 +292,7 @@ def log(
 
 @job.command()
 @click.argument("source", type=paramtypes.JOB_PATH, metavar="ID:PATH")
-@click.argument("destination", metavar="DEST")
+@click.argument("destination", type=click.Path(allow_dash=True), metavar="DEST")
 @json_option
 @pass_app
 def cp(app: App, *, source: tuple[str, str], destination: str) -> int:

@@ -57,14 +57,16 @@ _jobletctl_valued() {
     case $1 in
         'job list --state')
             echo 'words PENDING SCHEDULED INITIALIZING RUNNING COMPLETED FAILED STOPPED CANCELED TIMEOUT' ;;
-        'job list --limit' | 'job log --tail' | 'job log --since' | 'job run --name' | 'job run --env-file' | 'job run --secret-env-file' | 'job run --upload' | 'job run --upload-dir' | 'job run --schedule' | 'job run --max-cpu' | 'job run --cpu-weight' | 'job run --cpu-cores' | 'job run --max-memory' | 'job run --max-io' | 'job run --max-iobps' | 'job run --max-iops' | 'job run --io-weight' | 'job run --max-tasks' | 'job run --timeout' | 'job run --stop-grace' | 'job run --max-work' | 'job run --max-tmp' | 'job run --max-shm' | 'job run --user' | 'job update --max-cpu' | 'job update --cpu-weight' | 'job update --cpu-cores' | 'job update --max-memory' | 'job update --max-io' | 'job update --max-iobps' | 'job update --max-iops' | 'job update --io-weight' | 'job update --max-tasks' | 'job wait --timeout' | 'certs export --node' | 'certs init --host' | 'certs init --days' | 'certs issue client --days' | 'certs issue server --host' | 'certs issue server --days' | 'certs renew --days')
+        'job list --limit' | 'job log --tail' | 'job log --since' | 'job run --name' | 'job run --schedule' | 'job run --max-cpu' | 'job run --cpu-weight' | 'job run --cpu-cores' | 'job run --max-memory' | 'job run --max-io' | 'job run --max-iobps' | 'job run --max-iops' | 'job run --io-weight' | 'job run --max-tasks' | 'job run --timeout' | 'job run --stop-grace' | 'job run --max-work' | 'job run --max-tmp' | 'job run --max-shm' | 'job run --user' | 'job update --max-cpu' | 'job update --cpu-weight' | 'job update --cpu-cores' | 'job update --max-memory' | 'job update --max-io' | 'job update --max-iobps' | 'job update --max-iops' | 'job update --io-weight' | 'job update --max-tasks' | 'job wait --timeout' | 'certs export --node' | 'certs init --host' | 'certs init --days' | 'certs issue client --days' | 'certs issue server --host' | 'certs issue server --days' | 'certs renew --days')
             echo 'nothing' ;;
         'job log --stream')
             echo 'words stdout stderr' ;;
         'job run -e' | 'job run --env' | 'job run --secret-env')
             echo 'variable' ;;
-        'job run --output' | 'config check --file' | 'config show --file' | 'certs export --output' | 'certs issue server --output')
+        'job run --env-file' | 'job run --secret-env-file' | 'job run --upload' | 'job run --output' | 'config check --file' | 'config show --file' | 'certs export --output' | 'certs issue server --output')
             echo 'file' ;;
+        'job run --upload-dir')
+            echo 'directory' ;;
         'job run --network')
             echo 'words none' ;;
         'certs issue client --role')
@@ -77,8 +79,8 @@ _jobletctl_argument() {
     case $1 in
         'job cancel')
             echo 'jobs --state=PENDING --state=SCHEDULED' ;;
-        'job cp' | 'certs export' | 'certs issue client' | 'certs renew' | 'certs revoke' | 'certs show')
-            echo 'nothing' ;;
+        'job cp')
+            echo 'file' ;;
         'job delete')
             echo 'jobs --state=COMPLETED --state=FAILED --state=STOPPED --state=CANCELED --state=TIMEOUT' ;;
         'job log' | 'job status' | 'job update')
@@ -87,6 +89,8 @@ _jobletctl_argument() {
             echo 'command' ;;
         'job stop' | 'job wait')
             echo 'jobs --state=PENDING --state=SCHEDULED --state=INITIALIZING --state=RUNNING' ;;
+        'certs export' | 'certs issue client' | 'certs renew' | 'certs revoke' | 'certs show')
+            echo 'nothing' ;;
         *) return 1 ;;
     esac
 }

@@ -92,8 +92,8 @@ _jobletctl_job_cp() {
         '(--json)--json[Print results as JSON]' \
         '(-h --help)-h[Show this message and exit]' \
         '(-h --help)--help[Show this message and exit]' \
-        '1: : ' \
-        '1: : '
+        '1: :_files' \
+        '2: :_files'
 }
 
 _jobletctl_job_delete() {
@@ -148,11 +148,11 @@ _jobletctl_job_run() {
         '(--name)--name=[A name for people]:NAME: ' \
         '*-e+[A variable for the job]:NAME\[=VALUE:_parameters -g "*export*"' \
         '*--env=[A variable for the job]:NAME\[=VALUE:_parameters -g "*export*"' \
-        '*--env-file=[Variables from a file, NAME=VALUE or NAME a line, '\''#'\'' for a comment]:FILE: ' \
+        '*--env-file=[Variables from a file, NAME=VALUE or NAME a line, '\''#'\'' for a comment]:FILE:_files' \
         '*--secret-env=[A variable whose value is shown nowhere]:NAME\[=VALUE:_parameters -g "*export*"' \
-        '*--secret-env-file=[Such variables from a file, as for --env-file]:FILE: ' \
-        '*--upload=[Copy a file into /work before the job starts, under its own name]:FILE: ' \
-        '*--upload-dir=[Copy what a directory holds into /work before the job starts]:DIR: ' \
+        '*--secret-env-file=[Such variables from a file, as for --env-file]:FILE:_files' \
+        '*--upload=[Copy a file into /work before the job starts, under its own name]:FILE:_files' \
+        '*--upload-dir=[Copy what a directory holds into /work before the job starts]:DIR:_files -/' \
         '*--output=[With --wait or --follow\: copy a file or directory of /work here, as '\''job cp'\'' does, when the job has ended]:PATH\[\:DEST:_files' \
         '(--schedule)--schedule=[Start later\: after a duration (1h30m, 2d), or at a time, either RFC 3339 with its zone or '\''YYYY-MM-DD HH\:MM\[\:SS\]'\'' in local time]:WHEN: ' \
         '(--max-cpu)--max-cpu=[CPU time in percent\: 100 is one whole CPU, 250 two and a half]:PERCENT: ' \

@@ -78,7 +78,7 @@ def test_without_files_there_is_no_stream(ctl: Ctl, host: FakeClient) -> None:
         ("--upload", "fifo", "'fifo' is neither a file nor a directory"),
         ("--upload", "loop", "'loop' cannot be read: Too many levels of symbolic links"),
         ("--upload-dir", "missing", "'missing' cannot be read: No such file or directory"),
-        ("--upload-dir", "f", "'f' is no directory; use --upload"),
+        ("--upload-dir", "f", "Directory 'f' is a file"),
         ("--upload-dir", "/dev/null", "'/dev/null' is no directory; use --upload"),
     ],
 )
