@@ -20,11 +20,31 @@ def block_with(command: str) -> str:
 
 @pytest.mark.parametrize("user", [None, "member"])
 def test_jobs_by_hand(machine: Machine, user: str | None) -> None:
-    script = block_with("jobletctl job run")
+    script = block_with("--name counter")
     said = machine.run(["sh", "-eu"], input=script, user=user).stdout
     assert said.startswith("hello\n")
     assert "1\n2\n3\n" in said
     assert "counter" in said
+
+
+def test_files_and_secrets(machine: Machine) -> None:
+    prepared = """\
+cd "$(mktemp -d)"
+mkdir src
+echo 1,2 >data.csv
+echo 'import shutil; shutil.copy("data.csv", "result.json")' >src/main.py
+echo A=1 >app.env
+echo TOKEN=secret >secrets.env
+printf '#!/bin/sh\\necho deployed' >deploy && chmod +x deploy
+id=$(jobletctl job run -- sh -c 'mkdir out; echo report >out/report.pdf')
+jobletctl job wait "$id" >/dev/null
+"""
+    script = prepared + block_with("job cp") + "cat result.json report.pdf\n"
+    said = machine.run(["sh", "-eu"], input=script, user="member").stdout
+    [job, *results] = said.splitlines()
+    assert results == ["1,2", "report"]
+    machine.run(["jobletctl", "job", "wait", job], user="member")
+    assert machine.run(["jobletctl", "job", "log", job], user="member").stdout == "deployed\n"
 
 
 def test_jobs_by_busctl_alone(machine: Machine) -> None:
