@@ -145,3 +145,20 @@ def test_results_outlive_a_reboot(vm: VirtualMachine, jobs: Jobs) -> None:
     assert vm.read_file(f"{WORK}/{job}/r") == "result\n"
     jobs.call("DeleteJob", "s", job)
     assert vm.run(["ls", WORK]).stdout.split() == ["lost+found"]
+
+
+def test_upload_counts_towards_the_quota(vm: VirtualMachine, jobs: Jobs) -> None:
+    vm.run(["sh", "-c", "mkdir -p /tmp/u && head -c 3000000 /dev/zero >/tmp/u/big"])
+    command = ["jobletctl", "job", "run", "--upload-dir=/tmp/u"]
+    refused = vm.run([*command, "--max-work=2M", "--", "true"], check=False)
+    assert refused.returncode == 1
+    assert "big" in refused.stderr
+    assert "full" in refused.stderr
+    filled = vm.run([*command, "--max-work=4M", "--", "python3", "-c", FILL, "/work/f"])
+    job = filled.stdout.strip()
+    assert outcome(jobs.wait(job)) == ("COMPLETED", "exit", 0)
+    errno, done = map(int, jobs.log(job).split())
+    assert errno == EDQUOT
+    assert done < 2 * MIB
+    jobs.call("DeleteJob", "s", job)
+    vm.run(["rm", "-r", "/tmp/u"])

@@ -72,10 +72,12 @@ class WorkFiles:
         quota: tuple[int, int] | None,
     ) -> None:
         """Put an upload into a work directory; see the port."""
+        if quota is not None:
+            await self._bound(job_id, *quota)
         if upload.tar is not None:
-            await self._unpack(job_id, upload.tar, owner_id, quota)
+            await self._unpack(job_id, upload.tar, owner_id)
         if upload.directory is not None:
-            await self._copy_tree(job_id, upload.directory, caller, owner_id, quota)
+            await self._copy_tree(job_id, upload.directory, caller, owner_id)
 
     async def _copy_tree(
         self,
@@ -83,13 +85,12 @@ class WorkFiles:
         directory: int,
         caller: Caller,
         owner_id: int,
-        quota: tuple[int, int] | None,
     ) -> None:
         reading, writing = os.pipe2(os.O_CLOEXEC)
         packing = asyncio.create_task(self._pack_tree(job_id, directory, writing, caller))
         try:
             try:
-                await self._unpack(job_id, reading, owner_id, quota)
+                await self._unpack(job_id, reading, owner_id)
             finally:
                 # Now nobody reads any more, and whoever still packs notices.
                 os.close(reading)
@@ -103,21 +104,34 @@ class WorkFiles:
             raise
         await packing
 
-    async def _unpack(
-        self, job_id: str, stream: int, owner_id: int, quota: tuple[int, int] | None
-    ) -> None:
+    async def _unpack(self, job_id: str, stream: int, owner_id: int) -> None:
         properties = self._properties(job_id, _as(owner_id), ["unpack"], writable=True)
         properties["Type"] = Typed("s", "oneshot")
         properties["StandardInputFileDescriptor"] = Typed("h", stream)
-        if quota is not None:
-            # Needs the capability that the move itself must not have.
-            project, size = quota
-            numbers = map(str, (project, *work_quota(size)))
-            command = [QUOTA_PROGRAM, f"{self._work_parent}/{job_id}", *numbers]
-            properties["ExecStartPreEx"] = Typed(
-                "a(sasas)", [(QUOTA_PROGRAM, command, ["privileged"])]
-            )
         await self._run(_UPLOAD, job_id, properties, _MOVE_DEADLINE_S)
+
+    async def _bound(self, job_id: str, project: int, size: int) -> None:
+        """Set the quota of a directory that is about to be filled.
+
+        A service of its own: it needs a capability that whoever fills it must not have.
+        """
+        directory = f"{self._work_parent}/{job_id}"
+        command = [QUOTA_PROGRAM, directory, *map(str, (project, *work_quota(size)))]
+        properties = {
+            "Description": Typed("s", f"Joblet quota of job {job_id}"),
+            "Slice": Typed("s", "joblet.slice"),
+            "Type": Typed("s", "oneshot"),
+            "ExecStart": Typed("a(sasb)", [(command[0], command, False)]),
+            "CapabilityBoundingSet": Typed("t", _SYS_ADMIN | _FOWNER | _DAC_READ_SEARCH),
+            "NoNewPrivileges": Typed("b", True),
+            "ProtectHome": Typed("s", "tmpfs"),
+            "PrivateNetwork": Typed("b", True),
+            "PrivateTmp": Typed("b", True),
+            "RestrictNamespaces": Typed("t", 0),
+            "SystemCallArchitectures": Typed("as", ["native"]),
+            "TasksMax": Typed("t", 8),
+        }
+        await self._run(_UPLOAD, job_id, properties, _FOUND_DEADLINE_S)
 
     async def _pack_tree(self, job_id: str, directory: int, stream: int, caller: Caller) -> None:
         try:
@@ -214,7 +228,7 @@ class WorkFiles:
 
 
 # capabilities(7)
-_SETGID, _SETUID = 1 << 6, 1 << 7
+_DAC_READ_SEARCH, _FOWNER, _SETGID, _SETUID, _SYS_ADMIN = 1 << 2, 1 << 3, 1 << 6, 1 << 7, 1 << 21
 _NOGROUP = 65_534
 # EXIT_FAILED of joblet-files
 _EXIT_REFUSED = 1

@@ -56,12 +56,12 @@ def as_text(properties: dict[str, Any], work_parent: Path) -> str:
     return shown.replace(str(work_parent), "/var/lib/joblet/work")
 
 
-@pytest.mark.parametrize("case", ["unpack", "pack_tree", "pack"])
+@pytest.mark.parametrize("case", ["quota", "unpack", "pack_tree", "pack"])
 async def test_services_have_these_properties_and_no_others(
     manager: FakeManager, mover: WorkFiles, tmp_path: Path, case: str
 ) -> None:
     manager.scripts = [FINE, FINE]
-    if case == "unpack":
+    if case in ("quota", "unpack"):
         await fill(mover, Upload(tar=7), (12, 5 << 20))
     elif case == "pack_tree":
         await fill(mover, Upload(directory=7))
@@ -70,8 +70,8 @@ async def test_services_have_these_properties_and_no_others(
         os.close(await mover.pack(JOB, "out/$HOME"))
     wanted = GOLDEN / f"{case}.txt"
     found = [as_text(given, tmp_path) for given in manager.started.values()]
-    # of a tree that is copied the unpacking is the same as ever
-    [shown] = [one for one in found if ("'pack'" in one) == (case != "unpack")]
+    word = {"quota": "joblet-quota", "unpack": "'unpack'"}.get(case, "'pack'")
+    [shown] = [one for one in found if word in one]
     shown = "".join(
         line
         for line in shown.splitlines(keepends=True)
@@ -79,6 +79,15 @@ async def test_services_have_these_properties_and_no_others(
         if not line.startswith(("StandardOutputFileDescriptor", "StandardInputFileDescriptor"))
     )
     assert shown == wanted.read_text()
+
+
+async def test_nothing_is_unpacked_where_the_quota_cannot_be_set(
+    manager: FakeManager, mover: WorkFiles
+) -> None:
+    manager.scripts = [Script("failed", "exit-code", 1), FINE]
+    with pytest.raises(HostFailure):
+        await fill(mover, Upload(tar=7), (12, 5 << 20))
+    assert len(manager.started) == 1
 
 
 async def test_units_are_named_by_purpose_and_job(manager: FakeManager, mover: WorkFiles) -> None:
