@@ -21,7 +21,7 @@ REQUIRED = {
     "PyYAML": "yaml",
 }
 PARTS = {"cryptography": ("_cffi_backend",)}
-CLIENT = {"bus", "client", "model", "records", "rpc"}
+CLIENT = {"archive", "bus", "client", "model", "records", "rpc"}
 # Imports everything that the wheel has, and says what came along.
 IMPORT_ALL = """
 import pkgutil, sys
@@ -75,10 +75,10 @@ def run(home: Path, *command: str) -> str:
         [home / "bin" / command[0], *command[1:]],
         env={"PATH": "/usr/bin:/bin", "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={home}/none"},
         cwd=home,
-        check=True,
         capture_output=True,
         text=True,
     )
+    assert done.returncode == 0, done.stderr
     return done.stdout
 
 
