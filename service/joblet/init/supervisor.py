@@ -482,11 +482,13 @@ class Children:
         After a fork every page that is written again is copied again, in parent and child; so
         this comes before anything else that a supervisor does.
         """
-        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
-        self.report, report_end = near.detach(), far.detach()
         self.anchor_pid, self.anchor_fd = syscalls.clone3(0)
         if self.anchor_pid == 0:
             _in_child(lambda: _be_anchor(birth))
+        # Not before: the first process takes the end of this as the end of its supervisor, and an
+        # anchor that has not come to close its copy yet would hide it.
+        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+        self.report, report_end = near.detach(), far.detach()
         self.first_pid, self.first_fd = syscalls.clone3(syscalls.CLONE_NEWPID)
         if self.first_pid == 0:
             _in_child(lambda: _be_first(birth, report_end, trace=trace))
