@@ -726,7 +726,9 @@ class JobManager:
             suspicious = (
                 suspicious
                 or ended is None
-                or ended.gate_closed
+                # The scope may have got its processes when they had ended already: then systemd
+                # does not notice that it is empty.
+                or ended.started_usec is None
                 or ended.term_seen_usec is not None
                 or bool(ended.oom_kills)
             )

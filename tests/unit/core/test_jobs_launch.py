@@ -58,6 +58,19 @@ async def test_a_set_up_that_fails_before_the_scope_is_the_reason_and_not_its_co
     await daemon.quiet()
 
 
+async def test_the_scope_of_a_set_up_that_failed_is_looked_after(
+    world: World, start: Start
+) -> None:
+    daemon = await start()
+    failed = {"setup_step": "bind", "setup_errno": errno.ENOENT, "exit_status": 125}
+    world.host.attempts.append(Attempt(ends={**failed, "started_usec": None}))
+    done = await daemon.ended((await daemon.submit()).id)
+    assert (done.state, done.reason) == (JobState.FAILED, Reason.SETUP)
+    await daemon.quiet()
+    # It may be there, empty and active: its processes had ended before they were in it.
+    assert world.host.clears == [(done.id, True)]
+
+
 async def test_a_log_that_cannot_be_made_fails_the_job(world: World, start: Start) -> None:
     daemon = await start(max_running=1)
     daemon.files.fails = HostFailure("job files", errno.ENOSPC, "log")
