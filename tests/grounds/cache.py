@@ -27,6 +27,9 @@ DEPENDENCIES = (
     "python3-click",
     "python3-cryptography",
     "python3-yaml",
+    # of the bridge
+    "python3-grpcio",
+    "python3-protobuf",
 )
 # Nothing reads them in a ground, and every session pays for them.
 LEFT_OUT = ("doc", "man", "info", "locale")
