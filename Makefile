@@ -5,7 +5,7 @@ BENCH = /usr/local/lib/joblet-bench
 RESULTS = /var/tmp/joblet-bench
 RELEASE = 13
 
-.PHONY: provision test lint bench shell vm install deb wheel man clean
+.PHONY: provision test lint bench shell vm install deb wheel man proto clean
 
 provision:  ## Debian packages and .venv, for everything below
 	tests/provision
@@ -36,6 +36,9 @@ wheel: provision  ## the client side as a Python package, in dist/
 
 man: provision  ## what man pages and completions tell of the sources
 	$(PYTHON) packaging/pages
+
+proto:  ## the Python modules of the gRPC contract, from service/joblet/rpc/proto
+	packaging/proto
 
 clean:  ## caches and build results of this checkout
 	rm -rf build dist .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
