@@ -85,6 +85,19 @@ class WorkConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class BridgeConfig:
+    """[bridge]: how joblet-bridge serves gRPC."""
+
+    # Address, colon, port; then, after a space, the dialect of old clients where it is not "auto".
+    listeners: tuple[str, ...] = ("[::]:50051",)
+    max_message: int = 128 << 20  # bytes; a job with all its uploads is one message
+    max_streams: int = 1000  # at once, of one connection
+    stop_grace_usec: int = 10 * SECOND  # for calls in progress when the bridge is stopped
+    node_id: str = ""  # what clients show as the node of a job
+    user: str = "joblet-bridge"  # whose word on a remote identity jobletd takes
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole configuration."""
 
@@ -95,6 +108,7 @@ class Config:
     logs: LogsConfig = LogsConfig()
     ids: IdsConfig = IdsConfig()
     work: WorkConfig = WorkConfig()
+    bridge: BridgeConfig = BridgeConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +119,8 @@ class Settings:
     origins: Mapping[str, str]
 
 
-Show = Callable[[Any], int | str]
+Shown = int | str | list[str]
+Show = Callable[[Any], Shown]
 Reading = tuple[Callable[[object], object], Show]
 
 
@@ -139,7 +154,7 @@ def read(path: str) -> Settings:
     return Settings(config, MappingProxyType(origins))
 
 
-def shown(config: Config) -> dict[str, int | str]:
+def shown(config: Config) -> dict[str, Shown]:
     """Every key with its value as the file would have it."""
     return {
         name: key.show(getattr(getattr(config, key.section), key.attribute))
@@ -293,6 +308,18 @@ def _one_of(*words: str) -> Callable[[object], str]:
     return take
 
 
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.isprintable():
+        raise BadLimit("must be a text")
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise BadLimit("must be a list of texts, with one at least")
+    return tuple(_text(item) for item in value)
+
+
 def _image_size(value: object) -> int:
     if value == _AUTO_WORD:
         return AUTO
@@ -356,4 +383,10 @@ KEYS: Mapping[str, Key] = {
     "work.keep": Key("work", "keep_usec", *_duration(0, limits.DURATION_MAX)),
     "work.image_size": Key("work", "image_size", _image_size, _show_image_size),
     "work.min_free": Key("work", "min_free", *_percent(0, 90)),
+    "bridge.listeners": Key("bridge", "listeners", _texts, list),
+    "bridge.max_message": Key("bridge", "max_message", *_size(1 << 20, _COUNT_MAX - 1)),
+    "bridge.max_streams": Key("bridge", "max_streams", *_number(1, 1 << 20)),
+    "bridge.stop_grace": Key("bridge", "stop_grace_usec", *_duration(0, 600 * SECOND, zero=True)),
+    "bridge.node_id": Key("bridge", "node_id", _text, str),
+    "bridge.user": Key("bridge", "user", _text, str),
 }

@@ -18,8 +18,8 @@ from joblet.api.manager import INTERFACE, ManagerHandler
 from joblet.bus.connection import BUS_INTERFACE, BUS_NAME, BUS_PATH, Connection, MatchRule, Typed
 from joblet.bus.export import Exporter
 from joblet.errors import RemoteError
-from joblet.model.ids import ROOT_PATH
-from joblet.model.job import JobState, Reason
+from joblet.model.ids import ROOT_PATH, object_path
+from joblet.model.job import JobState, Reason, Remote
 from tests.fakes.jobservice import FakeJobManager
 
 POLKIT = "org.freedesktop.PolicyKit1"
@@ -134,7 +134,22 @@ async def root(connect: Open, service: Connection) -> Manager:
     return Manager(await connect(), service.unique_name)
 
 
+@pytest.fixture
+async def trusted(connect: Open, jobs: FakeJobManager) -> AsyncIterator[Connection]:
+    """A service that takes the outsider for the bridge."""
+    connection = await connect()
+    authority = Authority(connection, deadline_s=1.0, bridge_uid=OUTSIDER)
+    async with Exporter.on(connection) as exporter:
+        manager = ManagerHandler(jobs, authority, exporter, version="1")
+        with JobObjects(exporter, manager).shown(jobs, jobs.feed):
+            yield connection
+
+
 SPEC = {"command": Typed("s", "true")}
+REMOTE_SPEC = SPEC | {
+    "remote_subject": Typed("s", "CN=ada,OU=developer"),
+    "remote_role": Typed("s", "developer"),
+}
 
 
 async def _refused(call: Awaitable[Any]) -> str:
@@ -353,3 +368,61 @@ async def test_usage_of_a_job_is_for_those_who_see_it(
     assert {question[3] for question in await polkit.questions()} == {0}, "a read prompts nobody"
     await polkit.tell("SetAllowed", "as", [Action.MANAGE_ALL])
     assert await seen() == [own.id, foreign.id]
+
+
+async def test_the_bridge_is_trusted_without_a_question(
+    outsider: Manager, trusted: Connection, jobs: FakeJobManager
+) -> None:
+    """There is no polkit on this bus: a question would be a no."""
+    bridge = Manager(outsider.caller, trusted.unique_name)
+    [job_id, _] = await bridge("RunJob", "a{sv}", REMOTE_SPEC)
+    other = jobs.put(owner_uid=1000)
+    assert jobs.jobs[job_id].owner_uid == OUTSIDER
+    assert jobs.jobs[job_id].remote == Remote("CN=ada,OU=developer", "developer")
+    [status] = await bridge("GetJob", "s", other.id)
+    assert status["args"] == ["secret"]
+    [encoded] = await bridge("GetJobsEncoded", "as", [job_id, "ffffffff", other.id])
+    mine, missing, others = json.loads(encoded)
+    assert mine["remote_subject"] == "CN=ada,OU=developer"
+    assert missing["error"] == "org.joblet1.Error.NoSuchJob"
+    assert others["environment"] == {"KEY": "secret"}
+    assert await bridge("StopJob", "sa{sv}", other.id, {}) == [other.id]
+    assert await bridge("DeleteAllJobs", "a{sv}", {"all": Typed("b", True)}) == [1, 1]
+
+
+async def test_the_bridge_must_say_for_whom_it_asks(
+    outsider: Manager, trusted: Connection, jobs: FakeJobManager
+) -> None:
+    bridge = Manager(outsider.caller, trusted.unique_name)
+    with pytest.raises(RemoteError, match=r"^remote_subject: the bridge must say"):
+        await bridge("RunJob", "a{sv}", SPEC)
+    assert not jobs.jobs
+
+
+async def test_nobody_else_may_name_a_remote_owner(
+    polkit: Polkit, outsider: Manager, root: Manager, trusted: Connection, jobs: FakeJobManager
+) -> None:
+    await polkit.tell("AllowUnknown", "b", True)
+    text = await _refused(outsider("RunJob", "a{sv}", REMOTE_SPEC))
+    assert text == "not allowed to name a remote owner; only the bridge may"
+    await _refused(root("RunJob", "a{sv}", REMOTE_SPEC))
+    await _refused(Manager(root.caller, trusted.unique_name)("RunJob", "a{sv}", REMOTE_SPEC))
+    assert not jobs.jobs
+
+
+async def test_the_trust_ends_at_the_list_of_methods(
+    outsider: Manager, trusted: Connection, jobs: FakeJobManager
+) -> None:
+    """The object of a job has a Stop too; the bridge has no business there."""
+    job = jobs.put(owner_uid=1000)
+    with pytest.raises(RemoteError, match="not allowed to read or change the jobs of others"):
+        await outsider.caller.call(
+            trusted.unique_name,
+            object_path(job.id),
+            "org.joblet1.Job",
+            "Stop",
+            "a{sv}",
+            [{}],
+            deadline_s=DEADLINE_S,
+        )
+    assert not jobs.jobs[job.id].state.terminal

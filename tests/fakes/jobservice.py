@@ -13,7 +13,7 @@ from joblet.core.workdir import Draft
 from joblet.errors import InvalidSpec, NotFound, WrongState
 from joblet.model.events import JobChanged, JobFinished, JobNew, JobRemoved
 from joblet.model.ids import new_job_id
-from joblet.model.job import Job, JobFilter, JobSpec, JobState, Reason
+from joblet.model.job import Job, JobFilter, JobSpec, JobState, Reason, Remote
 from joblet.model.run import (
     Caller,
     HostUsage,
@@ -39,12 +39,15 @@ class FakeJobManager(JobManager):
         self.submitted: list[tuple[Draft | None, Mapping[str, str]]] = []
         self._ended = asyncio.Event()
 
-    def put(self, *, owner_uid: int, spec: JobSpec | None = None) -> Job:
+    def put(
+        self, *, owner_uid: int, spec: JobSpec | None = None, remote: Remote | None = None
+    ) -> Job:
         job = Job(
             id=new_job_id(),
             seq=len(self.jobs) + 1,
             spec=spec or JobSpec(command="true", args=("secret",), environment={"KEY": "secret"}),
             owner_uid=owner_uid,
+            remote=remote,
             state=JobState.PENDING,
             submitted_usec=SUBMITTED_USEC,
             due_usec=SUBMITTED_USEC,
@@ -80,11 +83,12 @@ class FakeJobManager(JobManager):
         spec: JobSpec,
         *,
         owner_uid: int,
+        remote: Remote | None = None,
         draft: Draft | None = None,
         secrets: Mapping[str, str] = NO_SECRETS,
     ) -> Job:
         self.submitted.append((draft, secrets))
-        return self.put(owner_uid=owner_uid, spec=spec)
+        return self.put(owner_uid=owner_uid, spec=spec, remote=remote)
 
     def explain(
         self, spec: JobSpec, *, owner_uid: int, secrets: Mapping[str, str] = NO_SECRETS

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 from joblet.api import options
 from joblet.api.options import Key, descriptor, flag, number, text, texts
 from joblet.bus.values import Typed
-from joblet.errors import InvalidSpec
+from joblet.errors import InvalidSpec, JobletError
 from joblet.model.ids import check_name, object_path, path_in_work, scope_name
-from joblet.model.job import Job, JobSpec, JobState
+from joblet.model.job import Job, JobSpec, JobState, Remote
 from joblet.model.limits import RANGES, USER_MAX, BadLimit, parse_cpus, print_cpus
 from joblet.model.run import HostUsage, Outline, Upload, Usage
 
@@ -44,6 +44,21 @@ _RESERVED = "JOBLET_"
 # Instead of the value of a secret variable, wherever one might be shown.
 MASK = "***"
 _CURSOR = re.compile(r"[1-9][0-9]{0,17}")
+
+
+def split_remote(
+    given: Mapping[str, Typed],
+) -> tuple[dict[str, Typed], Remote | None]:
+    """The spec without the keys of the remote identity, and that identity. Raises InvalidSpec."""
+    rest = {name: typed for name, typed in given.items() if name not in _REMOTE}
+    keys = {name: typed for name, typed in given.items() if name in _REMOTE}
+    if not keys:
+        return rest, None
+    values = options.read(keys, _REMOTE)
+    for name in _REMOTE:
+        if name not in values:
+            raise InvalidSpec(name, "is required with the other half of the remote identity")
+    return rest, Remote(str(values["remote_subject"]), str(values["remote_role"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,15 +200,30 @@ def encode_usage(
 
 def encode_list(jobs: Iterable[tuple[Job, bool]]) -> bytes:
     """The same statuses as one JSON array; with each job, whether its private half is wanted."""
-    rows = [
-        {
-            key.name: value
-            for key in (_ALL if private else _PUBLIC)
-            if (value := key.read(job)) is not None
-        }
-        for job, private in jobs
-    ]
+    return _json([_row(job, private=private) for job, private in jobs])
+
+
+def _row(job: Job, *, private: bool) -> dict[str, object]:
+    return {
+        key.name: value
+        for key in (_ALL if private else _PUBLIC)
+        if (value := key.read(job)) is not None
+    }
+
+
+def _json(rows: Sequence[Mapping[str, object]]) -> bytes:
     return json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def encode_each(found: Iterable[tuple[Job, bool] | JobletError]) -> bytes:
+    """Statuses as one JSON array; an error in it is an object with its D-Bus name and sentence."""
+    rows = [
+        {"error": one.dbus_name, "message": str(one)}
+        if isinstance(one, JobletError)
+        else _row(one[0], private=one[1])
+        for one in found
+    ]
+    return _json(rows)
 
 
 def status_size(job: Job, *, private: bool) -> int:
@@ -204,6 +234,21 @@ def status_size(job: Job, *, private: bool) -> int:
 
 
 _STATUS_BYTES = 1024
+# As OpenSSL prints it; a subject of this length is no name of a person.
+_SUBJECT_MAX_BYTES = 4096
+
+
+def _identity(name: str, value: object) -> str:
+    given = text(name, value)
+    if not 1 <= len(given.encode()) <= _SUBJECT_MAX_BYTES or not given.isprintable():
+        raise InvalidSpec(name, f"use 1 to {_SUBJECT_MAX_BYTES} bytes of printable text")
+    return given
+
+
+_REMOTE = {
+    "remote_subject": Key("s", _identity),
+    "remote_role": Key("s", _identity),
+}
 
 
 def _command(name: str, value: object) -> str:
@@ -381,6 +426,8 @@ _PUBLIC = (
     _StatusKey("name", "s", lambda job: job.spec.name),
     _StatusKey("state", "s", lambda job: job.state.value),
     _StatusKey("owner_uid", "u", lambda job: job.owner_uid),
+    _StatusKey("remote_subject", "s", lambda job: job.remote.subject if job.remote else None),
+    _StatusKey("remote_role", "s", lambda job: job.remote.role if job.remote else None),
     _StatusKey("unit", "s", lambda job: scope_name(job.id)),
     _StatusKey("submitted_usec", "t", lambda job: job.submitted_usec),
     _StatusKey("due_usec", "t", lambda job: job.due_usec),

@@ -15,7 +15,7 @@ from joblet.api.authorize import Action, Authority
 from joblet.bus.export import Exporter, current_call
 from joblet.bus.values import Typed
 from joblet.core.jobs import JobManager
-from joblet.errors import InvalidSpec
+from joblet.errors import InvalidSpec, JobletError, NotAllowed, NotFound
 from joblet.model.ids import object_path
 from joblet.model.job import Job, JobFilter, JobState
 
@@ -25,6 +25,8 @@ READ_MAX_BYTES = 1 << 20
 OFFSET_MAX = (1 << 63) - 1 - READ_MAX_BYTES
 # A page ends early when its specs are big: a message above 32 MiB costs us the connection.
 PAGE_MAX_BYTES = 4 << 20
+# Most of what one call may cost the daemon.
+STATUSES_MAX = 256
 
 Status = dict[str, Typed]
 Options = Mapping[str, Typed]
@@ -69,16 +71,23 @@ class ManagerHandler:
 
     async def run_job(self, spec: Options) -> tuple[str, str]:
         """RunJob."""
-        uid = await self._authority.require(Action.RUN_JOB, current_call())
+        call = current_call()
+        uid = await self._authority.require(Action.RUN_JOB, call)
+        spec, remote = codec.split_remote(spec)
+        is_bridge = await self._authority.is_bridge(call)
+        if remote is not None and not is_bridge:
+            raise NotAllowed("name a remote owner", "only the bridge may")
+        if remote is None and is_bridge:
+            raise InvalidSpec("remote_subject", "the bridge must say for whom it asks")
         request = codec.decode_run(spec, now_usec=self._now_usec())
         draft = None
         if request.upload is not None:
-            caller = await self._authority.caller(current_call())
+            caller = await self._authority.caller(call)
             # Whoever goes away in the middle of an upload takes it along.
             with self._exporter.ends_with_caller():
                 draft = await self._jobs.upload(request.spec, request.upload, caller)
         job = await self._jobs.submit(
-            request.spec, owner_uid=uid, draft=draft, secrets=request.secrets
+            request.spec, owner_uid=uid, remote=remote, draft=draft, secrets=request.secrets
         )
         return job.id, object_path(job.id)
 
@@ -134,6 +143,25 @@ class ManagerHandler:
     async def get_job(self, job: str) -> Status:
         """GetJob."""
         return await self._status(await self._jobs.resolve(job))
+
+    async def get_jobs_encoded(self, jobs: list[str]) -> bytes:
+        """GetJobsEncoded."""
+        if len(jobs) > STATUSES_MAX:
+            raise InvalidSpec("jobs", f"ask for at most {STATUSES_MAX} at once, not {len(jobs)}")
+        found: list[tuple[Job, bool] | JobletError] = []
+        size = 0
+        for reference in jobs:
+            if size > PAGE_MAX_BYTES:
+                break
+            try:
+                job = await self._jobs.resolve(reference)
+            except (InvalidSpec, NotFound) as err:
+                found.append(err)
+                continue
+            private = await self._authority.sees(job, current_call())
+            size += codec.status_size(job, private=private)
+            found.append((job, private))
+        return codec.encode_each(found)
 
     async def list_jobs(self, options: Options) -> tuple[list[Status], str]:
         """ListJobs."""

@@ -28,7 +28,7 @@ from joblet.core.workdir import Draft, WorkDirs
 from joblet.errors import Exhausted, HostFailure, InvalidSpec, JobletError, NotFound, WrongState
 from joblet.model.events import JobChanged, JobFinished, JobNew, JobRemoved
 from joblet.model.ids import check_job_reference, is_job_id, new_job_id
-from joblet.model.job import Accounting, Job, JobFilter, JobSpec, JobState, Reason
+from joblet.model.job import Accounting, Job, JobFilter, JobSpec, JobState, Reason, Remote
 from joblet.model.limits import WEIGHT_DEFAULT
 from joblet.model.run import (
     Caller,
@@ -184,6 +184,7 @@ class JobManager:
         spec: JobSpec,
         *,
         owner_uid: int,
+        remote: Remote | None = None,
         draft: Draft | None = None,
         secrets: Mapping[str, str] = NO_SECRETS,
     ) -> Job:
@@ -194,7 +195,7 @@ class JobManager:
         Raises InvalidSpec, Exhausted, HostFailure.
         """
         try:
-            job = self._new_job(self._admitted(spec), owner_uid, draft)
+            job = self._new_job(self._admitted(spec), owner_uid, remote, draft)
             await self._insert(job, secrets)
         except BaseException:
             if draft is not None:
@@ -233,7 +234,9 @@ class JobManager:
         )
         return job, self._host.outline(job, secrets)
 
-    def _new_job(self, spec: JobSpec, owner_uid: int, draft: Draft | None) -> Job:
+    def _new_job(
+        self, spec: JobSpec, owner_uid: int, remote: Remote | None, draft: Draft | None
+    ) -> Job:
         now = self._clock.now_usec()
         due = max(now, spec.start_at_usec or 0)
         self._seq += 1
@@ -242,6 +245,7 @@ class JobManager:
             seq=self._seq,
             spec=spec,
             owner_uid=owner_uid,
+            remote=remote,
             state=JobState.SCHEDULED if due > now else JobState.PENDING,
             submitted_usec=now,
             due_usec=due,

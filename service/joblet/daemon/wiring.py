@@ -130,7 +130,8 @@ async def run(config: Config, paths: Paths, version: str) -> None:
 
         feed.subscribe(LifecycleLog(notify.journal).handle)
         exporter = await stack.enter_async_context(Exporter.on(connection))
-        manager = ManagerHandler(jobs, Authority(connection), exporter, version=version)
+        authority = Authority(connection, bridge_uid=machine.bridge_uid(config.bridge.user))
+        manager = ManagerHandler(jobs, authority, exporter, version=version)
         objects = JobObjects(exporter, manager)
         stack.enter_context(objects.shown(jobs, feed))
         await connection.request_name(BUS_NAME)

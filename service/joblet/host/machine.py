@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 from dataclasses import dataclass
 
 from joblet.model.limits import parse_cpus
@@ -104,6 +105,14 @@ def task_count() -> int:
         with open(f"/proc/sys/kernel/{name}", encoding="ascii") as file:
             counts.append(int(file.read()))
     return min(counts)
+
+
+def bridge_uid(user: str) -> int | None:
+    """The account of the bridge; None where there is none. root needs no trust of this kind."""
+    try:
+        return pwd.getpwnam(user).pw_uid or None
+    except KeyError:
+        return None
 
 
 def controllers() -> frozenset[str]:

@@ -107,6 +107,14 @@ class JobSpec:
         return GRACE_DEFAULT_USEC if self.stop_grace_usec is None else self.stop_grace_usec
 
 
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """Who asked for a job over the network, as the bridge passes it along."""
+
+    subject: str  # of the client certificate
+    role: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accounting:
     """Totals of a finished job, read from its scope; None where the controller is missing."""
@@ -125,6 +133,7 @@ class Job:
     seq: int  # order of acceptance, unique
     spec: JobSpec
     owner_uid: int
+    remote: Remote | None = None  # the owner behind the bridge's uid
     state: JobState
     submitted_usec: int
     due_usec: int  # when it could first have started: submission, or the scheduled time

@@ -15,12 +15,21 @@ from errno import EIO
 
 from joblet import failpoints
 from joblet.errors import AlreadyExists, HostFailure
-from joblet.model.job import Accounting, Job, JobFilter, JobSpec, JobState, Reason
+from joblet.model.job import Accounting, Job, JobFilter, JobSpec, JobState, Reason, Remote
 from joblet.store.database import Database, Value
 
 SPEC_VERSION = 1
 
-_ONCE = ("seq", "id", "name", "owner_uid", "submitted_usec", "spec")
+_ONCE = (
+    "seq",
+    "id",
+    "name",
+    "owner_uid",
+    "remote_subject",
+    "remote_role",
+    "submitted_usec",
+    "spec",
+)
 _CHANGING = (
     "state",
     "due_usec",
@@ -78,6 +87,8 @@ class SqlJobStore:
             job.id,
             job.spec.name,
             job.owner_uid,
+            None if job.remote is None else job.remote.subject,
+            None if job.remote is None else job.remote.role,
             job.submitted_usec,
             encode_spec(job.spec),
             *_changing(job),
@@ -276,6 +287,8 @@ def _job(
     job_id: str,
     _name: str,
     owner_uid: int,
+    remote_subject: str | None,
+    remote_role: str | None,
     submitted_usec: int,
     spec: str,
     state: str,
@@ -304,6 +317,7 @@ def _job(
         seq=seq,
         spec=decode_spec(spec),
         owner_uid=owner_uid,
+        remote=None if remote_subject is None else Remote(remote_subject, remote_role or ""),
         state=JobState(state),
         submitted_usec=submitted_usec,
         due_usec=due_usec,

@@ -16,8 +16,8 @@ from joblet.bus import interfaces
 from joblet.bus.values import Typed
 from joblet.config import Config
 from joblet.core import admission
-from joblet.errors import InvalidSpec
-from joblet.model.job import Accounting, Job, JobSpec, JobState, Reason
+from joblet.errors import InvalidSpec, NotFound
+from joblet.model.job import Accounting, Job, JobSpec, JobState, Reason, Remote
 from tests.fakes.daemon import FACTS
 
 NOW = 1_700_000_000_000_000
@@ -358,7 +358,12 @@ def test_the_encoded_list_says_the_same() -> None:
 def test_every_documented_key_has_the_documented_type() -> None:
     text = interfaces.find("org.joblet1.Manager").read_text()
     status = codec.status(
-        replace(ENDED, accounting=_TOTALS, spec=replace(JOB.spec, name="n")),
+        replace(
+            ENDED,
+            accounting=_TOTALS,
+            spec=replace(JOB.spec, name="n"),
+            remote=Remote("CN=x", "admin"),
+        ),
         private=True,
     )
     paragraph = text.partition("GetJob: what is known")[2].partition("-->")[0]
@@ -377,3 +382,45 @@ def _documented(paragraph: str) -> dict[str, str]:
         else:
             pending.append(word)
     return {key: signature for key, signature in found.items() if key != "job"}
+
+
+def test_a_remote_identity_is_taken_out_of_the_spec() -> None:
+    given = {
+        "command": COMMAND,
+        "remote_subject": Typed("s", "CN=ada,OU=developer"),
+        "remote_role": Typed("s", "developer"),
+    }
+    rest, remote = codec.split_remote(given)
+    assert rest == {"command": COMMAND}
+    assert remote == Remote("CN=ada,OU=developer", "developer")
+    assert codec.split_remote(rest) == (rest, None)
+
+
+@pytest.mark.parametrize(
+    ("keys", "complaint"),
+    [
+        ({"remote_subject": Typed("s", "x")}, "remote_role: is required"),
+        ({"remote_role": Typed("s", "x")}, "remote_subject: is required"),
+        (
+            {"remote_subject": Typed("s", "a\nb"), "remote_role": Typed("s", "x")},
+            "remote_subject: use 1 to 4096",
+        ),
+        (
+            {"remote_subject": Typed("s", "x"), "remote_role": Typed("s", "")},
+            "remote_role: use 1 to 4096",
+        ),
+        ({"remote_subject": Typed("u", 1), "remote_role": Typed("s", "x")}, "remote_subject: exp"),
+    ],
+)
+def test_half_a_remote_identity_is_refused(keys: dict[str, Typed], complaint: str) -> None:
+    with pytest.raises(InvalidSpec, match=f"^{complaint}"):
+        codec.split_remote(keys)
+
+
+def test_statuses_of_several_jobs_hold_an_error_in_place_of_one() -> None:
+    gone = NotFound("job", "abcd")
+    rows = json.loads(codec.encode_each([(JOB, True), gone, (ENDED, False)]))
+    assert [row.get("id") for row in rows] == [JOB.id, None, ENDED.id]
+    assert rows[1] == {"error": gone.dbus_name, "message": str(gone)}
+    assert "args" in rows[0]
+    assert "args" not in rows[2]

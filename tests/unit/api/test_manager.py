@@ -42,6 +42,9 @@ class FakeAuthority:
             raise NotAllowed(action)
         return await self.uid(call)
 
+    async def is_bridge(self, _call: Call) -> bool:
+        return False
+
     async def require_change(self, job: Job, call: Call) -> None:
         own = job.owner_uid == CALLER_UID
         await self.require(Action.MANAGE_OWN if own else Action.MANAGE_ALL, call)

@@ -18,7 +18,7 @@ from joblet import failpoints
 from joblet.core.ports import JobStore
 from joblet.errors import AlreadyExists, HostFailure
 from joblet.model.ids import new_job_id
-from joblet.model.job import Accounting, Job, JobFilter, JobSpec, JobState, Reason
+from joblet.model.job import Accounting, Job, JobFilter, JobSpec, JobState, Reason, Remote
 from joblet.store import jobs
 from joblet.store.database import Database
 from joblet.store.jobs import SqlJobStore, decode_spec, encode_spec, page_query
@@ -78,6 +78,7 @@ CHANGES = st.fixed_dictionaries(
 )
 IDENTITY = st.fixed_dictionaries(
     {
+        "remote": st.none() | st.builds(Remote, TEXT, TEXT),
         "id": st.uuids(version=4).map(str),
         "seq": st.integers(1, 2**63 - 2),
         "spec": SPECS,
@@ -144,11 +145,12 @@ def test_every_field_of_a_job_comes_back_after_insert_and_after_save(
 
 
 def test_what_is_stored_lists_every_field_of_a_job() -> None:
-    told_apart = {"spec", "accounting"}
+    told_apart = {"spec", "accounting", "remote"}
+    of_remote = {"remote_subject", "remote_role"}
     columns = {*jobs._ONCE, *jobs._CHANGING}
     of_accounting = set(Accounting.__dataclass_fields__)
     assert columns - {"name", "spec"} == (
-        set(Job.__dataclass_fields__) - told_apart | of_accounting
+        set(Job.__dataclass_fields__) - told_apart | of_accounting | of_remote
     )
 
 
