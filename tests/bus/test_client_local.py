@@ -22,7 +22,7 @@ from joblet.bus.export import Exporter
 from joblet.client.api import STDERR, STDOUT, Attachments, JobQuery, LogPiece, LogRequest
 from joblet.client.local import DESTINATION, LocalClient
 from joblet.errors import RemoteError, Unreachable
-from joblet.model.job import JobSpec, JobState, Reason
+from joblet.model.job import JobSpec, JobState, Reason, Remote
 from joblet.records import logindex
 from tests.fakes.jobservice import FakeJobManager
 from tests.fakes.logwriter import LogWriter
@@ -388,3 +388,22 @@ async def test_events_are_the_life_of_a_job_and_outlive_the_daemon(
 async def test_events_of_a_daemon_that_cannot_be_had(client: LocalClient) -> None:
     with pytest.raises(Unreachable, match="jobletd is not running"):
         await anext(client.events())
+
+
+async def test_many_statuses_are_asked_for_at_once(daemon: Daemon, client: LocalClient) -> None:
+    first, second = daemon.jobs.put(owner_uid=0), daemon.jobs.put(owner_uid=7)
+    found = await client.statuses([second.id, "ffffffff", first.id[:8]] * 100)
+    assert len(found) == 300
+    assert found[0] == await client.status(second.id)
+    assert found[299] == await client.status(first.id)
+    missing = found[1]
+    assert isinstance(missing, RemoteError)
+    assert (missing.code, missing.grpc_status) == ("NoSuchJob", "NOT_FOUND")
+    assert await client.statuses([]) == []
+
+
+async def test_only_the_bridge_asks_for_somebody_else(daemon: Daemon, client: LocalClient) -> None:
+    attached = Attachments(remote=Remote("CN=x", "admin"))
+    with pytest.raises(RemoteError, match=r"^not allowed to name a remote owner"):
+        await client.run(JobSpec(command="true"), attached)
+    assert not daemon.jobs.jobs

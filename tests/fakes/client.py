@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -167,6 +167,17 @@ class FakeClient:
         """The job as it is."""
         await self._called("status", job)
         return self._found(job)
+
+    async def statuses(self, jobs: Sequence[str]) -> list[JobStatus | JobletError]:
+        """The jobs as they are."""
+        await self._called("statuses", list(jobs))
+        found: list[JobStatus | JobletError] = []
+        for job in jobs:
+            try:
+                found.append(self._found(job))
+            except JobletError as err:
+                found.append(err)
+        return found
 
     async def list_jobs(self, query: JobQuery) -> JobPage:
         """Newest first; the cursor is the index to go on at."""

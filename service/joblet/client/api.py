@@ -11,12 +11,13 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Protocol, TypeVar
 
-from joblet.errors import DBUS_ERROR_PREFIX, RemoteError
-from joblet.model.job import JobSpec, JobState, Reason
+from joblet.errors import DBUS_ERROR_PREFIX, JobletError, RemoteError
+from joblet.model.job import JobSpec, JobState, Reason, Remote
 
 STDOUT = "stdout"
 STDERR = "stderr"
 GAP = "gap"
+BOTH = "both"
 
 NEW = "new"
 STATE = "state"
@@ -38,6 +39,8 @@ class JobStatus:
     name: str = ""
     state: JobState
     owner_uid: int
+    remote_subject: str | None = None
+    remote_role: str | None = None
     unit: str | None = None
     submitted_usec: int
     due_usec: int | None = None
@@ -179,13 +182,16 @@ class LogRequest:
     tail_lines: int | None = None
     since_usec: int | None = None
     stream: str | None = None
+    # Both streams as one, in big pieces: for those who pass bytes on and do not look at them.
+    merged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class LogPiece:
     """Bytes of one stream in their order of arrival, cut anywhere.
 
-    stream is STDOUT, STDERR or GAP; a GAP has no data: `lost_bytes` were dropped at this place.
+    stream is STDOUT, STDERR or GAP, or BOTH in a merged log; a GAP has no data: `lost_bytes` were
+    dropped at this place.
     """
 
     stream: str
@@ -274,6 +280,7 @@ class Attachments:
     secrets: Mapping[str, str] = field(default_factory=dict, hash=False)
     tar: int | None = None
     directory: int | None = None
+    remote: Remote | None = None  # for whom the bridge asks; from nobody else
 
 
 NO_ATTACHMENTS = Attachments()
@@ -305,6 +312,9 @@ class JobletClient(Protocol):
 
     async def status(self, job: str) -> JobStatus:
         """What is known of a job."""
+
+    async def statuses(self, jobs: Sequence[str]) -> Sequence[JobStatus | JobletError]:
+        """Many jobs in one question, in the order asked for; one that is not there is an error."""
 
     async def list_jobs(self, query: JobQuery) -> JobPage:
         """One page of jobs."""

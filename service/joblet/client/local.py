@@ -91,6 +91,8 @@ _SPEC_SIGNATURES = {
 _ATTACHMENT_SIGNATURES = {"secrets": "a{ss}", "upload_tar": "h", "upload_directory": "h"}
 # Fields of a spec that the daemon alone fills.
 DAEMONS_OWN = ("revision", "secret_names", "uploaded")
+# As many as the daemon answers at once.
+_STATUSES_MAX = 256
 
 
 class LocalClient:
@@ -198,6 +200,18 @@ class LocalClient:
         [keys] = await self._read("GetJob", "s", [job], 1)
         return job_status(expect(dict, keys))
 
+    async def statuses(self, jobs: Sequence[str]) -> list[JobStatus | JobletError]:
+        """Many jobs in few questions."""
+        found: list[JobStatus | JobletError] = []
+        while len(found) < len(jobs):
+            asked = list(jobs[len(found) : len(found) + _STATUSES_MAX])
+            [encoded] = await self._read("GetJobsEncoded", "as", [asked], 1)
+            answers = _array(encoded)
+            if not 1 <= len(answers) <= len(asked):
+                raise broken(f"{len(answers)} statuses for {len(asked)} jobs")
+            found += map(_status_or_error, answers)
+        return found
+
     async def list_jobs(self, query: JobQuery) -> JobPage:
         """One page of jobs."""
         options = {"limit": Typed("u", query.limit)}
@@ -208,11 +222,7 @@ class LocalClient:
         if query.cursor:
             options["cursor"] = Typed("s", query.cursor)
         encoded, following = await self._read("ListJobsEncoded", "a{sv}", [options], 2)
-        try:
-            jobs = json.loads(expect(bytes, encoded))
-        except ValueError as err:
-            raise broken(f"a list that is not JSON ({err})") from err
-        page = [job_status(expect(dict, job)) for job in expect(list, jobs)]
+        page = [job_status(expect(dict, job)) for job in _array(encoded)]
         return JobPage(page, expect(str, following))
 
     async def wait(self, job: str, *, timeout_usec: int = 0) -> JobStatus:
@@ -356,6 +366,20 @@ def expect(kind: type[Kind], value: object) -> Kind:
     return value
 
 
+def _array(encoded: object) -> list[object]:
+    try:
+        return expect(list, json.loads(expect(bytes, encoded)))
+    except ValueError as err:
+        raise broken(f"a list that is not JSON ({err})") from err
+
+
+def _status_or_error(answer: object) -> JobStatus | JobletError:
+    keys = expect(dict, answer)
+    if "error" in keys:
+        return RemoteError(str(keys["error"]), str(keys.get("message", "")))
+    return job_status(keys)
+
+
 def spec_options(spec: JobSpec) -> dict[str, Typed]:
     """The spec as Manager.RunJob takes it; what was left at its default is the daemon's to fill."""
     options = {}
@@ -370,6 +394,9 @@ def _run_options(spec: JobSpec, attached: Attachments) -> dict[str, Typed]:
     options = spec_options(spec)
     if attached.secrets:
         options["secrets"] = Typed("a{ss}", dict(attached.secrets))
+    if attached.remote is not None:
+        options["remote_subject"] = Typed("s", attached.remote.subject)
+        options["remote_role"] = Typed("s", attached.remote.role)
     return options
 
 
