@@ -10,9 +10,10 @@ import asyncio
 import ctypes
 import errno
 import os
+import struct
 from collections.abc import AsyncGenerator, Iterator
 
-from joblet.client.api import GAP, STDERR, STDOUT, LogPiece, LogRequest
+from joblet.client.api import BOTH, GAP, STDERR, STDOUT, LogPiece, LogRequest
 from joblet.records import logindex
 from joblet.records.logreader import LogReader
 
@@ -22,21 +23,27 @@ POLL_INTERVAL_S = 0.1
 
 _IN_MODIFY = 0x00000002
 _IN_ATTRIB = 0x00000004
+# struct inotify_event; the watched files are no directories, so no event has a name
+_EVENT = struct.Struct("iIII")
+_OVERFLOWN = -1
 _STREAMS = {logindex.STDOUT: STDOUT, logindex.STDERR: STDERR}
 _NUMBERS = {name: number for number, name in _STREAMS.items()}
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.inotify_init1.argtypes = (ctypes.c_int,)
 _libc.inotify_add_watch.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_uint32)
+_libc.inotify_rm_watch.argtypes = (ctypes.c_int, ctypes.c_int)
 
 
-async def pieces(log_fd: int, index_fd: int, request: LogRequest) -> AsyncGenerator[LogPiece, None]:
+async def pieces(
+    log_fd: int, index_fd: int, request: LogRequest, watches: Watches
+) -> AsyncGenerator[LogPiece, None]:
     """Everything the request selects; when it follows, until the log is sealed."""
     reader = LogReader(log_fd, index_fd)
     wanted = _NUMBERS.get(request.stream or "")
     offset, limit = _range(reader, request, wanted)
     # Before the first read: what is written from here on is either read or heard of.
-    watch = Watch(log_fd) if request.follow else None
+    watch = watches.watch(log_fd) if request.follow else None
     losses = _Losses(from_start=offset == 0)
     try:
         while True:
@@ -45,7 +52,12 @@ async def pieces(log_fd: int, index_fd: int, request: LogRequest) -> AsyncGenera
             base = after - len(data)
             if base > offset:
                 yield LogPiece(GAP, 0, b"", base - offset)
-            if data or sealed:
+            if request.merged:
+                if data:
+                    yield LogPiece(BOTH, 0, data)
+                if sealed and (lost := losses.rest(reader)):
+                    yield LogPiece(GAP, 0, b"", lost)
+            elif data or sealed:
                 for piece in _split(reader, base, data, sealed, losses):
                     if wanted is None or piece.stream in (GAP, request.stream):
                         yield piece
@@ -125,54 +137,102 @@ def _gap(gap: tuple[int, int, int], losses: _Losses) -> LogPiece:
     return LogPiece(GAP, time_ns, b"", lost)
 
 
-class Watch:
-    """Hears of writes to one open file and of changes to its mode; lives until close()."""
+class Watches:
+    """Hears of changes to any number of open files through one inotify instance.
 
-    def __init__(self, fd: int) -> None:
-        self._fd = _inotify(fd)
+    Belongs to one event loop; lives until close(). Without a follower it holds nothing.
+    """
+
+    def __init__(self) -> None:
+        self._fd = -1
+        self._by_number: dict[int, list[Watch]] = {}
+
+    def watch(self, fd: int) -> Watch:
+        """Listen for writes to this file and for changes of its mode, from now on."""
+        number = self._add(fd)
+        watch = Watch(self, number)
+        if number is not None:
+            self._by_number.setdefault(number, []).append(watch)
+        return watch
+
+    def forget(self, watch: Watch) -> None:
+        """The other half of `watch`. Idempotent."""
+        number = watch.number
+        watchers = [] if number is None else self._by_number.get(number, [])
+        if watch not in watchers:
+            return
+        watchers.remove(watch)
+        if number is not None and not watchers:
+            del self._by_number[number]
+            _libc.inotify_rm_watch(self._fd, number)
+        if not self._by_number:
+            self.close()
+
+    def close(self) -> None:
+        """Give the instance back; who still waits is not woken. Idempotent."""
+        if self._fd >= 0:
+            asyncio.get_running_loop().remove_reader(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+        self._by_number.clear()
+
+    def _add(self, fd: int) -> int | None:
+        """A watch number, the same one for the same file; None where the user's are all taken."""
+        if self._fd < 0:
+            self._fd = int(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
+            if self._fd < 0:
+                code = ctypes.get_errno()
+                if code == errno.EMFILE:
+                    return None
+                raise OSError(code, os.strerror(code), "inotify_init1")
+            asyncio.get_running_loop().add_reader(self._fd, self._read)
+        path = f"/proc/self/fd/{fd}"
+        number = int(_libc.inotify_add_watch(self._fd, path.encode(), _IN_MODIFY | _IN_ATTRIB))
+        if number < 0:
+            code = ctypes.get_errno()
+            if not self._by_number:
+                self.close()
+            if code == errno.ENOSPC:
+                return None
+            raise OSError(code, os.strerror(code), path)
+        return number
+
+    def _read(self) -> None:
+        try:
+            events = os.read(self._fd, 1 << 16)
+        except BlockingIOError:
+            return
+        numbers = {number for number, _, _, _ in _EVENT.iter_unpack(events)}
+        # Too many events at once: the kernel says so, and no longer of whom.
+        everybody = _OVERFLOWN in numbers
+        for number in tuple(self._by_number) if everybody else numbers:
+            for watch in self._by_number.get(number, ()):
+                watch.heard.set()
+
+
+class Watch:
+    """One follower's ear; made by Watches.watch, ends with close()."""
+
+    __slots__ = ("_watches", "heard", "number")
+
+    def __init__(self, watches: Watches, number: int | None) -> None:
+        self._watches = watches
+        self.number = number
+        self.heard = asyncio.Event()
 
     @property
     def polls(self) -> bool:
-        """True when the kernel granted no inotify instance."""
-        return self._fd < 0
+        """True when the kernel granted no watch."""
+        return self.number is None
 
     async def changed(self) -> None:
         """Return at once if something happened since the last call, else when it does."""
         if self.polls:
             await asyncio.sleep(POLL_INTERVAL_S)
             return
-        loop = asyncio.get_running_loop()
-        ready = asyncio.Event()
-        loop.add_reader(self._fd, ready.set)
-        try:
-            await ready.wait()
-        finally:
-            loop.remove_reader(self._fd)
-        try:
-            while os.read(self._fd, 1 << 16):
-                pass
-        except BlockingIOError:
-            return
+        await self.heard.wait()
+        self.heard.clear()
 
     def close(self) -> None:
-        """Give the inotify instance back."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-
-def _inotify(fd: int) -> int:
-    instance = int(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
-    if instance < 0:
-        code = ctypes.get_errno()
-        if code == errno.EMFILE:
-            return -1
-        raise OSError(code, os.strerror(code), "inotify_init1")
-    path = f"/proc/self/fd/{fd}"
-    if _libc.inotify_add_watch(instance, path.encode(), _IN_MODIFY | _IN_ATTRIB) < 0:
-        code = ctypes.get_errno()
-        os.close(instance)
-        if code == errno.ENOSPC:
-            return -1
-        raise OSError(code, os.strerror(code), path)
-    return instance
+        """Stop listening. Idempotent."""
+        self._watches.forget(self)

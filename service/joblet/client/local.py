@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from joblet.bus.connection import PROPERTIES, Connection, MatchRule, Signal, Typed
 from joblet.client.api import (
@@ -39,6 +39,9 @@ from joblet.model.ids import ROOT_PATH, job_id_of_path
 from joblet.model.job import JobSpec, JobState, Reason
 from joblet.model.limits import print_cpus
 from joblet.records.framing import BadRecord
+
+if TYPE_CHECKING:
+    from joblet.client.follow import Watches
 
 DESTINATION = "org.joblet1"
 MANAGER = "org.joblet1.Manager"
@@ -103,6 +106,8 @@ class LocalClient:
     ) -> None:
         self._connection = connection
         self._restart_patience_s = restart_patience_s
+        # One for all logs: a user has few inotify instances (fs.inotify.max_user_instances).
+        self._watches: Watches | None = None
 
     @classmethod
     @asynccontextmanager
@@ -287,12 +292,14 @@ class LocalClient:
     async def log(self, job: str, request: LogRequest) -> AsyncGenerator[LogPiece, None]:
         """The log from where the request says, to its end."""
         # ctypes costs milliseconds that only a reader of logs should pay
-        from joblet.client.follow import pieces
+        from joblet.client.follow import Watches, pieces
 
+        if self._watches is None:
+            self._watches = Watches()
         reply = await self._read("OpenLog", "sa{sv}", [job, {}], 3)
         log_fd, index_fd = expect(int, reply[0]), expect(int, reply[1])
         try:
-            async with aclosing(pieces(log_fd, index_fd, request)) as found:
+            async with aclosing(pieces(log_fd, index_fd, request, self._watches)) as found:
                 async for piece in found:
                     yield piece
         except BadRecord as err:

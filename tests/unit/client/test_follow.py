@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import struct
 from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -11,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from joblet.client.api import GAP, STDERR, STDOUT, LogPiece, LogRequest
-from joblet.client.follow import CHUNK, Watch, pieces
+from joblet.client.api import BOTH, GAP, STDERR, STDOUT, LogPiece, LogRequest
+from joblet.client.follow import CHUNK, Watches, pieces
 from joblet.records import logindex
 from tests.fakes.logwriter import LogWriter
 
@@ -48,7 +49,7 @@ def log(tmp_path: Path) -> Iterator[Log]:
 
 
 async def collect(log: Log, request: LogRequest) -> list[LogPiece]:
-    async with asyncio.timeout(DEADLINE_S), aclosing(pieces(*log.fds, request)) as found:
+    async with asyncio.timeout(DEADLINE_S), aclosing(pieces(*log.fds, request, Watches())) as found:
         return [piece async for piece in found]
 
 
@@ -86,7 +87,7 @@ async def test_without_following_an_empty_live_log_is_empty(log: Log) -> None:
 async def test_without_following_a_busy_writer_does_not_move_the_end(log: Log) -> None:
     log.writer.write(b"x" * CHUNK * 2, 1)
     got = b""
-    async with aclosing(pieces(*log.fds, LogRequest(follow=False))) as found:
+    async with aclosing(pieces(*log.fds, LogRequest(follow=False), Watches())) as found:
         async for piece in found:
             got += piece.data
             log.writer.write(b"y" * CHUNK, 2)
@@ -97,7 +98,7 @@ async def test_a_follower_gets_history_and_what_comes_and_ends_with_the_seal(log
     log.writer.write(b"history ", 1)
     async with (
         asyncio.timeout(DEADLINE_S),
-        aclosing(pieces(*log.fds, LogRequest())) as found,
+        aclosing(pieces(*log.fds, LogRequest(), Watches())) as found,
     ):
         assert await anext(found) == LogPiece(STDOUT, 1, b"history ")
         waiting = asyncio.ensure_future(anext(found))
@@ -114,7 +115,10 @@ async def test_a_follower_gets_history_and_what_comes_and_ends_with_the_seal(log
 
 async def test_bytes_without_an_entry_of_their_own_wake_a_follower(log: Log) -> None:
     log.writer.write(b"a", 1)
-    async with asyncio.timeout(DEADLINE_S), aclosing(pieces(*log.fds, LogRequest())) as found:
+    async with (
+        asyncio.timeout(DEADLINE_S),
+        aclosing(pieces(*log.fds, LogRequest(), Watches())) as found,
+    ):
         await anext(found)
         waiting = asyncio.ensure_future(anext(found))
         await asyncio.sleep(0)
@@ -127,7 +131,10 @@ async def test_bytes_spliced_from_a_pipe_wake_a_follower(log: Log, tmp_path: Pat
     reader, writer = os.pipe()
     target = os.open(tmp_path / "log", os.O_WRONLY)
     log.writer.write(b"a", 1)
-    async with asyncio.timeout(DEADLINE_S), aclosing(pieces(*log.fds, LogRequest())) as found:
+    async with (
+        asyncio.timeout(DEADLINE_S),
+        aclosing(pieces(*log.fds, LogRequest(), Watches())) as found,
+    ):
         await anext(found)
         waiting = asyncio.ensure_future(anext(found))
         await asyncio.sleep(0)
@@ -218,7 +225,10 @@ async def test_bytes_lost_to_a_full_disk_are_told_at_their_place(log: Log) -> No
 
 async def test_a_loss_between_two_reads_is_told_once(log: Log) -> None:
     log.writer.write(b"before\n", 1)
-    async with asyncio.timeout(DEADLINE_S), aclosing(pieces(*log.fds, LogRequest())) as found:
+    async with (
+        asyncio.timeout(DEADLINE_S),
+        aclosing(pieces(*log.fds, LogRequest(), Watches())) as found,
+    ):
         await anext(found)
         log.writer.lose(42, 2)
         log.writer.write(b"after\n", 3)
@@ -250,7 +260,10 @@ async def test_the_oldest_bytes_dropped_by_the_cap_are_told_at_the_beginning(log
 
 async def test_a_follower_that_falls_behind_the_cap_is_told_what_it_missed(log: Log) -> None:
     log.writer.write(b"seen", 1)
-    async with asyncio.timeout(DEADLINE_S), aclosing(pieces(*log.fds, LogRequest())) as found:
+    async with (
+        asyncio.timeout(DEADLINE_S),
+        aclosing(pieces(*log.fds, LogRequest(), Watches())) as found,
+    ):
         await anext(found)
         log.writer.write(b"x" * 8188, 2)
         log.writer.write(b"kept", 3)
@@ -267,7 +280,7 @@ async def test_following_works_without_an_inotify_instance(log: Log) -> None:
     # no descriptor left, which inotify_init1 reports like a lack of instances
     resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
     try:
-        watch = Watch(log.fds[0])
+        watch = Watches().watch(log.fds[0])
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert watch.polls
@@ -277,22 +290,84 @@ async def test_following_works_without_an_inotify_instance(log: Log) -> None:
 
 
 async def test_a_watch_hears_of_what_happened_before_it_waits(log: Log) -> None:
-    watch = Watch(log.fds[0])
+    watch = Watches().watch(log.fds[0])
     log.writer.write(b"x", 1)
     async with asyncio.timeout(DEADLINE_S):
         await watch.changed()
     watch.close()
 
 
-def test_a_watch_of_nothing_is_an_error() -> None:
+async def test_a_watch_of_nothing_is_an_error_and_leaves_nothing_open() -> None:
+    before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(OSError, match="No such file"):
-        Watch(1 << 20)
+        Watches().watch(1 << 20)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_many_followers_share_one_inotify_instance(tmp_path: Path) -> None:
+    logs = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        logs.append(Log(tmp_path / name))
+    before = len(os.listdir("/proc/self/fd"))
+    watches = Watches()
+    ears = [watches.watch(log.fds[0]) for log in logs for _ in range(50)]
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    logs[1].writer.write(b"x", 1)
+    async with asyncio.timeout(DEADLINE_S):
+        await asyncio.gather(*(ear.changed() for ear in ears[50:]))
+    assert not any(ear.heard.is_set() for ear in ears)
+    for ear in ears[:75]:
+        ear.close()
+        ear.close()
+    logs[1].writer.write(b"y", 2)
+    async with asyncio.timeout(DEADLINE_S):
+        await asyncio.gather(*(ear.changed() for ear in ears[75:]))
+    for ear in ears[75:]:
+        ear.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+    for log in logs:
+        log.close()
+
+
+async def test_when_the_kernel_lost_count_everybody_looks(log: Log) -> None:
+    watches = Watches()
+    ear = watches.watch(log.fds[0])
+    lost, ours = os.pipe()
+    os.set_blocking(lost, False)
+    os.write(ours, struct.pack("iIII", -1, 0x4000, 0, 0))
+    real, watches._fd = watches._fd, lost
+    watches._read()
+    watches._fd = real
+    assert ear.heard.is_set()
+    ear.close()
+    os.close(lost)
+    os.close(ours)
+
+
+async def test_a_merged_log_comes_whole_whatever_the_stream(log: Log) -> None:
+    for number in range(100):
+        log.writer.write(b"%d\n" % number, number * MS, 1 + number % 2)
+    log.writer.seal()
+    whole = b"".join(b"%d\n" % number for number in range(100))
+    assert await collect(log, LogRequest(merged=True)) == [LogPiece(BOTH, 0, whole)]
+
+
+async def test_a_merged_log_tells_what_the_cap_took(log: Log) -> None:
+    log.writer.write(b"x" * 8192, 1)
+    log.writer.write(b"kept", 2)
+    log.writer.drop_before(8192)
+    log.writer.seal()
+    assert await collect(log, LogRequest(merged=True)) == [
+        LogPiece(GAP, 0, b"", 8192),
+        LogPiece(BOTH, 0, b"kept"),
+    ]
 
 
 async def test_an_abandoned_follower_gives_its_inotify_instance_back(log: Log) -> None:
     before = len(os.listdir("/proc/self/fd"))
     log.writer.write(b"x", 1)
-    async with aclosing(pieces(*log.fds, LogRequest())) as found:
+    async with aclosing(pieces(*log.fds, LogRequest(), Watches())) as found:
         await anext(found)
         assert len(os.listdir("/proc/self/fd")) == before + 1
     assert len(os.listdir("/proc/self/fd")) == before
