@@ -124,6 +124,11 @@ class LocalClient:
         finally:
             await connection.close()
 
+    @property
+    def closed(self) -> asyncio.Future[str]:
+        """Done when the connection to the bus has ended."""
+        return self._connection.closed
+
     async def run(self, spec: JobSpec, attached: Attachments = NO_ATTACHMENTS) -> str:
         """Submit a job; its whole id."""
         options = _run_options(spec, attached)

@@ -1,0 +1,198 @@
+"""Every call that reaches the bridge: who may, bytes to message, errors to status, and back.
+
+The one place where an exception becomes the status of a call. Order: certificate, role, message,
+handler, so that who may not call learns nothing from what is said about arguments. Bytes are
+decoded here and not by the library, which would answer INTERNAL with a traceback in the log for a
+message that is none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+import warnings
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from joblet.bridge.identity import Identities, Identity, Unidentified
+from joblet.bridge.roles import refusal
+from joblet.errors import JobletError
+from joblet.rpc.dialects import Dialect
+from joblet.rpc.methods import Method
+
+log = logging.getLogger(__name__)
+
+# It travels in a header, of which clients take 8 KiB in all.
+_DETAILS_MAX = 1000
+
+Unary = Callable[[Any, "Caller"], Awaitable[Any]]
+Stream = Callable[[Any, "Caller"], AsyncGenerator[Any, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One call, as a servicer sees it."""
+
+    identity: Identity
+    dialect: Dialect
+    user_agent: str
+    # Goes out with the end of the call; clients that do not know it do not see it.
+    trailer: dict[str, str] = field(default_factory=dict)
+
+
+class Refused(Exception):
+    """A call ends with this status (the name of a gRPC code) and sentence."""
+
+    def __init__(self, status: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+@contextmanager
+def saying(text: str, *, invalid: str = "") -> Iterator[None]:
+    """Errors of jobletd inside come out with the words that clients know in front."""
+    try:
+        yield
+    except JobletError as err:
+        status = err.grpc_status
+        words = invalid if invalid and status == "INVALID_ARGUMENT" else text
+        raise Refused(status, f"{words}: {err}") from err
+
+
+class Gate:
+    """Makes gRPC handlers of plain methods, for one listener; the streams end with close()."""
+
+    def __init__(self, identities: Identities, dialect: Dialect) -> None:
+        self._identities = identities
+        self._dialect = dialect
+        self._streams: set[asyncio.Task[Any] | None] = set()
+        self._closing = False
+
+    def close(self) -> None:
+        """End every stream, and every one that may still begin; other calls come to their end."""
+        self._closing = True
+        for task in self._streams:
+            if task is not None:
+                task.cancel()
+
+    def unary(self, method: Method, function: Unary) -> Any:
+        """The handler of a method with one answer."""
+
+        async def handle(data: bytes, context: grpc.aio.ServicerContext) -> bytes:
+            with _Ending(method) as ending:
+                caller = self._admit(method, context)
+                answer = await function(_decode(method, data), caller)
+                _send_trailer(caller, context)
+                return bytes(answer.SerializeToString())
+            return bytes(await ending.tell(context))
+
+        return grpc.unary_unary_rpc_method_handler(handle)
+
+    def stream(self, method: Method, function: Stream) -> Any:
+        """The handler of a method with a stream of answers: messages, or ready-made bytes."""
+
+        async def handle(data: bytes, context: grpc.aio.ServicerContext) -> None:
+            task = asyncio.current_task()
+            self._streams.add(task)
+            try:
+                with _Ending(method) as ending:
+                    await self._pass_on(method, function, data, context)
+                    return
+                await ending.tell(context)
+            except asyncio.CancelledError:
+                if not self._closing:
+                    raise
+                # Not the client's doing: it may come back and go on.
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "the bridge is stopping")
+            finally:
+                self._streams.discard(task)
+
+        return grpc.unary_stream_rpc_method_handler(handle)
+
+    async def _pass_on(
+        self, method: Method, function: Stream, data: bytes, context: grpc.aio.ServicerContext
+    ) -> None:
+        caller = self._admit(method, context)
+        if self._closing:
+            raise Refused("UNAVAILABLE", "the bridge is stopping")
+        async with aclosing(function(_decode(method, data), caller)) as answers:
+            async for answer in answers:
+                ready = answer if isinstance(answer, bytes) else answer.SerializeToString()
+                # Waits until the client takes more: nothing piles up for one that does not.
+                await context.write(ready)
+        _send_trailer(caller, context)
+
+    def _admit(self, method: Method, context: grpc.aio.ServicerContext) -> Caller:
+        try:
+            identity = self._identities.of(context.auth_context())
+        except Unidentified as err:
+            log.warning("%s from %s refused: %s", method.name, context.peer(), err)
+            raise Refused("UNAUTHENTICATED", f"failed to extract client role: {err}") from err
+        why_not = refusal(f"{method.service}/{method.name}", identity.role)
+        if why_not:
+            who = f"{identity.subject} at {context.peer()}"
+            log.warning("%s by %s refused: %s", method.name, who, why_not)
+            raise Refused("PERMISSION_DENIED", why_not)
+        metadata: Mapping[str, str] = dict(tuple(context.invocation_metadata() or ()))
+        return Caller(identity, self._dialect, str(metadata.get("user-agent", "")))
+
+
+class _Ending:
+    """Keeps what a call ended with, so that one place tells the client."""
+
+    def __init__(self, method: Method) -> None:
+        self._method = method
+        self._status = "OK"
+        self._details = ""
+
+    def __enter__(self) -> _Ending:
+        return self
+
+    def __exit__(self, kind: object, err: BaseException | None, _trace: object) -> bool:
+        if err is None or not isinstance(err, Exception):
+            # A client that went away is a cancelled task.
+            return False
+        match err:
+            case Refused():
+                self._status, self._details = err.status, str(err)
+            case JobletError():
+                self._status, self._details = err.grpc_status, str(err)
+            case _:
+                number = uuid.uuid4().hex[:8]
+                log.error("internal error %s in %s", number, self._method.name, exc_info=err)
+                self._status = "INTERNAL"
+                self._details = f"internal error {number}; the journal of joblet-bridge says more"
+        return True
+
+    async def tell(self, context: grpc.aio.ServicerContext) -> Any:
+        """End the call with what was kept."""
+        await context.abort(grpc.StatusCode[self._status], self._details[:_DETAILS_MAX])
+
+
+def _send_trailer(caller: Caller, context: grpc.aio.ServicerContext) -> None:
+    if caller.trailer:
+        context.set_trailing_metadata(tuple(caller.trailer.items()))
+
+
+def refuse_half_messages() -> None:
+    """For this whole process: a message that ends in the middle of itself is none.
+
+    One of the library's decoders only warns of it; as an error the warning surfaces as one of the
+    two that _decode knows.
+    """
+    warnings.filterwarnings("error", "Unexpected end-group tag", RuntimeWarning)
+
+
+def _decode(method: Method, data: bytes) -> Any:
+    try:
+        return method.request.FromString(data)
+    except (DecodeError, RuntimeWarning, SystemError) as err:
+        raise Refused(
+            "INVALID_ARGUMENT", f"this is no {method.request.DESCRIPTOR.name} ({err})"
+        ) from err

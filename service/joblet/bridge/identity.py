@@ -1,0 +1,82 @@
+"""Who calls: the client certificate of a connection, its holder and role.
+
+gRPC has verified the certificate against our authorities in the handshake. Read here is the
+certificate itself and not gRPC's text of the subject, which cannot tell a comma in a name from one
+between. Whether it was revoked since is asked for every call.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from joblet import pki
+from joblet.bridge.credentials import Credentials
+from joblet.bridge.roles import word
+from joblet.errors import JobletError
+from joblet.model.job import Remote
+from joblet.model.roles import Role
+
+_TLS_1_3 = b"TLSv1.3"
+# Each call of a connection brings its certificate along: it is parsed for the first one only.
+_KNOWN_MAX = 1024
+# jobletd takes no more, and nobody reads more.
+_SUBJECT_MAX = 1000
+
+AuthContext = Mapping[str, Iterable[bytes]]
+
+
+class Unidentified(Exception):
+    """The connection does not say who is on its other end; the sentence says why."""
+
+
+class Identity(NamedTuple):
+    """The holder of a client certificate."""
+
+    subject: str
+    role: Role | None
+    serial: int
+
+    @property
+    def remote(self) -> Remote:
+        """As jobletd keeps it with a job."""
+        return Remote(self.subject, word(self.role))
+
+
+class Identities:
+    """Certificates that were seen; lives as long as the bridge."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+        self._known: OrderedDict[bytes, Identity] = OrderedDict()
+
+    def of(self, context: AuthContext) -> Identity:
+        """The holder of the certificate in a call's auth context. Raises Unidentified."""
+        # Older TLS is refused in the handshake (tls.py); newer gRPC tells the version besides.
+        version = next(iter(context.get("ssl_tls_version", ())), _TLS_1_3)
+        if version != _TLS_1_3:
+            raise Unidentified("TLS 1.3 is required")
+        certificate = next(iter(context.get("x509_pem_cert", ())), None)
+        if certificate is None:
+            raise Unidentified("there is no client certificate")
+        known = self._known.get(certificate)
+        if known is None:
+            known = self._known[certificate] = read(certificate)
+            if len(self._known) > _KNOWN_MAX:
+                self._known.popitem(last=False)
+        else:
+            self._known.move_to_end(certificate)
+        if self._credentials.current().is_revoked(known.serial):
+            raise Unidentified(f"the certificate of {known.subject} is revoked")
+        return known
+
+
+def read(certificate: bytes) -> Identity:
+    """The holder that a certificate (PEM) names. Raises Unidentified."""
+    try:
+        found = pki.read_certificate(certificate)
+    except JobletError as err:
+        raise Unidentified(f"the client certificate cannot be read ({err})") from err
+    subject = found.subject[:_SUBJECT_MAX] or "(no subject)"
+    return Identity(subject, found.role, found.serial)

@@ -1,0 +1,72 @@
+"""Which role may call what: one table, which is also its test.
+
+Each role may what the one before it may. There is no ownership of jobs in the protocol: a role is
+all or nothing for a method.
+"""
+
+from __future__ import annotations
+
+from joblet.model.roles import Role
+
+UNKNOWN = "unknown"
+_ORDER = list(Role)
+
+# Method: operation as refusals name it, and the least role that may.
+OPERATIONS: dict[str, tuple[str, Role]] = {
+    "joblet.JobService/RunJob": ("run_job", Role.DEVELOPER),
+    "joblet.JobService/GetJobStatus": ("get_job_status", Role.VIEWER),
+    "joblet.JobService/ListJobs": ("list_jobs", Role.VIEWER),
+    "joblet.JobService/StopJob": ("stop_job", Role.DEVELOPER),
+    "joblet.JobService/CancelJob": ("stop_job", Role.DEVELOPER),
+    "joblet.JobService/DeleteJob": ("delete_job", Role.DEVELOPER),
+    "joblet.JobService/DeleteAllJobs": ("delete_job", Role.DEVELOPER),
+    "joblet.JobService/GetJobLogs": ("get_job_logs", Role.VIEWER),
+    "joblet.JobService/StreamJobMetrics": ("get_job", Role.VIEWER),
+    "joblet.JobService/GetJobMetrics": ("get_job", Role.VIEWER),
+    "joblet.JobService/GetJobMetricsHistory": ("get_job", Role.VIEWER),
+    "joblet.JobService/GetJobMetricsSummary": ("get_job", Role.VIEWER),
+    "joblet.JobService/StreamJobTelematics": ("get_job", Role.VIEWER),
+    "joblet.JobService/GetJobTelematics": ("get_job", Role.VIEWER),
+    "joblet.JobService/StreamJobVisibility": ("get_job", Role.VIEWER),
+    "joblet.JobService/GetJobVisibility": ("get_job", Role.VIEWER),
+    "joblet.JobService/StreamJobTelemetry": ("get_job", Role.VIEWER),
+    "joblet.JobService/GetJobTelemetry": ("get_job", Role.VIEWER),
+    "joblet.JobService/RunWorkflow": ("run_job", Role.DEVELOPER),
+    "joblet.JobService/GetWorkflowStatus": ("get_job", Role.VIEWER),
+    "joblet.JobService/ListWorkflows": ("get_job", Role.VIEWER),
+    "joblet.JobService/GetWorkflowJobs": ("get_job", Role.VIEWER),
+    "joblet.NetworkService/CreateNetwork": ("create_network", Role.MAINTAINER),
+    "joblet.NetworkService/ListNetworks": ("list_networks", Role.VIEWER),
+    "joblet.NetworkService/RemoveNetwork": ("remove_network", Role.ADMIN),
+    "joblet.VolumeService/CreateVolume": ("create_volume", Role.MAINTAINER),
+    "joblet.VolumeService/ListVolumes": ("list_volumes", Role.VIEWER),
+    "joblet.VolumeService/RemoveVolume": ("remove_volume", Role.ADMIN),
+    "joblet.MonitoringService/GetSystemStatus": ("get_metrics", Role.VIEWER),
+    "joblet.MonitoringService/StreamSystemMetrics": ("get_metrics", Role.VIEWER),
+    "joblet.RuntimeService/ListRuntimes": ("list_runtimes", Role.VIEWER),
+    "joblet.RuntimeService/GetRuntimeInfo": ("get_runtime_info", Role.VIEWER),
+    "joblet.RuntimeService/TestRuntime": ("test_runtime", Role.DEVELOPER),
+    "joblet.RuntimeService/RemoveRuntime": ("remove_runtime", Role.ADMIN),
+    "joblet.RuntimeService/InstallRuntimeFromGithub": ("build_runtime", Role.MAINTAINER),
+    "joblet.RuntimeService/InstallRuntimeFromLocal": ("build_runtime", Role.MAINTAINER),
+    "joblet.RuntimeService/StreamingInstallRuntimeFromGithub": ("build_runtime", Role.MAINTAINER),
+    "joblet.RuntimeService/StreamingInstallRuntimeFromLocal": ("build_runtime", Role.MAINTAINER),
+    "joblet.RuntimeService/ValidateRuntimeSpec": ("get_runtime_info", Role.VIEWER),
+    "joblet.RuntimeService/BuildRuntime": ("build_runtime", Role.MAINTAINER),
+    "joblet.RuntimeService/ValidateRuntimeYAML": ("validate_runtime", Role.MAINTAINER),
+    "grpc.health.v1.Health/Check": ("health", Role.VIEWER),
+    "grpc.health.v1.Health/Watch": ("health", Role.VIEWER),
+}
+
+
+def word(role: Role | None) -> str:
+    """A role, or the lack of one, as refusals and jobs spell it."""
+    return UNKNOWN if role is None else role.value
+
+
+def refusal(method: str, role: Role | None) -> str:
+    """Why this role may not call a method (`package.Service/Method`); "" if it may."""
+    operation, least = OPERATIONS[method]
+    if role is not None and _ORDER.index(role) >= _ORDER.index(least):
+        return ""
+    return f"role {word(role)} is not allowed to perform operation {operation}"

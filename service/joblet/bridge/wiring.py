@@ -1,0 +1,55 @@
+"""Composition root of the bridge: certificates, servicers and servers, around one client."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from joblet.bridge import server, tls
+from joblet.bridge.calls import refuse_half_messages
+from joblet.bridge.credentials import Credentials
+from joblet.bridge.lookups import Lookups
+from joblet.bridge.servicers.health import HealthServicer
+from joblet.bridge.servicers.jobs import JobServicer
+from joblet.client.api import JobletClient
+from joblet.config import BridgeConfig, ConfigError
+from joblet.errors import JobletError
+from joblet.paths import Paths
+
+# Within this time a certificate that was revoked is refused on connections that are there.
+_LOOK_S = 1.0
+
+
+@asynccontextmanager
+async def bridge(
+    settings: BridgeConfig, paths: Paths, client: JobletClient, *, alive: Callable[[], bool]
+) -> AsyncIterator[tuple[int, ...]]:
+    """Serving while the context lasts; the ports of the listeners. Raises ConfigError."""
+    tls.require_tls_1_3()
+    refuse_half_messages()
+    try:
+        credentials = Credentials(paths.bridge_pki)
+    except JobletError as err:
+        raise ConfigError(f"no certificates to serve with: {err}") from err
+    lookups = Lookups(client)
+    servicers = {
+        "joblet.JobService": JobServicer(client, lookups, node_id=settings.node_id),
+        "grpc.health.v1.Health": HealthServicer(alive),
+    }
+    watch = asyncio.create_task(_watch(credentials))
+    try:
+        async with server.serving(settings, credentials, servicers) as ports:
+            yield ports
+    finally:
+        watch.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watch
+        await lookups.close()
+
+
+async def _watch(credentials: Credentials) -> None:
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        credentials.changed()

@@ -1,0 +1,55 @@
+"""The services of the contract as data, read from the generated descriptors.
+
+Both ends of a call are built from this, so no stubs are generated.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from google.protobuf import descriptor_pb2
+
+from joblet.rpc.pb import health_pb2, joblet_pb2
+
+_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+class Method(NamedTuple):
+    """One method: every one takes one message and gives one, or a stream of them."""
+
+    service: str  # full name
+    name: str
+    request: type[Any]
+    response: type[Any]
+    streams: bool
+
+    @property
+    def path(self) -> str:
+        """As it stands in a call."""
+        return f"/{self.service}/{self.name}"
+
+    @property
+    def attribute(self) -> str:
+        """The name of the Python method: snake_case."""
+        return _WORD.sub("_", self.name).lower()
+
+
+def _methods(module: Any) -> tuple[Method, ...]:
+    # The descriptor objects of older runtimes do not tell whether a method streams.
+    file = descriptor_pb2.FileDescriptorProto.FromString(module.DESCRIPTOR.serialized_pb)
+    return tuple(
+        Method(
+            service=f"{file.package}.{service.name}",
+            name=method.name,
+            request=getattr(module, method.input_type.rpartition(".")[2]),
+            response=getattr(module, method.output_type.rpartition(".")[2]),
+            streams=method.server_streaming,
+        )
+        for service in file.service
+        for method in service.method
+    )
+
+
+JOBLET = _methods(joblet_pb2)
+HEALTH = _methods(health_pb2)

@@ -1,0 +1,219 @@
+"""Listeners, health, an orderly stop, and what hostile bytes and our own bugs end in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from typing import Any
+
+import grpc
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from joblet.bridge.server import Listener, parse_listener
+from joblet.bridge.wiring import bridge
+from joblet.client.api import BOTH, LogPiece
+from joblet.config import BridgeConfig, ConfigError
+from joblet.paths import Paths
+from joblet.rpc import methods
+from joblet.rpc.dialects import Dialect
+from joblet.rpc.pb import health_pb2
+from joblet.rpc.pb import joblet_pb2 as pb
+from tests.bridge.conftest import METHODS, PATIENCE_S, Ground, Start
+from tests.fakes.client import FakeClient, ended, job, job_id
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+
+
+@pytest.mark.parametrize(
+    ("text", "listener"),
+    [
+        ("[::]:50051", Listener("[::]:50051", Dialect.AUTO)),
+        ("127.0.0.1:50053 v1", Listener("127.0.0.1:50053", Dialect.V1)),
+        ("host.example:1 v2.5", Listener("host.example:1", Dialect.V2_5)),
+        ("h:0  auto ", Listener("h:0", Dialect.AUTO)),
+    ],
+)
+def test_a_listener_is_read(text: str, listener: Listener) -> None:
+    assert parse_listener(text) == listener
+
+
+@pytest.mark.parametrize("text", ["", "50051", ":50051", "h:", "h:65536", "h:-1", "h:1 v9", "h:１"])
+def test_a_bad_listener_is_named(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"^bridge\.listeners: "):
+        parse_listener(text)
+
+
+async def test_several_listeners_serve_side_by_side(start: Start) -> None:
+    ground = await start(listeners=("127.0.0.1:0", "127.0.0.1:0 v1"))
+    assert len(set(ground.ports)) == 2
+    pair = ground.authority.issue("ada", "reader")
+    for listener in (0, 1):
+        assert list((await ground.connect(pair, listener=listener)("ListJobs")).jobs) == []
+
+
+async def test_a_port_that_is_taken_is_an_error_that_names_it(
+    ground: Ground, capfd: pytest.CaptureFixture[str]
+) -> None:
+    address = f"127.0.0.1:{ground.ports[0]}"
+    with pytest.raises(ConfigError, match=f"cannot listen on {address}; is it taken"):
+        async with bridge(
+            BridgeConfig(listeners=(address,)),
+            Paths(config=str(ground.config_folder)),
+            FakeClient(),
+            alive=lambda: True,
+        ):
+            pass
+
+
+async def test_health_is_told_to_who_has_a_role(ground: Ground) -> None:
+    user = ground.user("reader")
+    for service in ("", "joblet.JobService"):
+        request = health_pb2.HealthCheckRequest(service=service)
+        assert (await user("Check", request)).status == SERVING
+        assert (await user.start("Watch", request).read()).status == SERVING
+    unknown = health_pb2.HealthCheckRequest(service="no.Such")
+    assert (await user.refused("Check", unknown))[0] == "NOT_FOUND"
+    answer = await user.start("Watch", unknown).read()
+    assert answer.status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+
+
+async def test_reflection_is_not_there(ground: Ground) -> None:
+    channel = ground.authority.channel(ground.ports[0], ground.authority.issue("ada", "admin"))
+    async with channel:
+        call = channel.unary_unary("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call(b"")
+        assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_a_stop_lets_calls_end_and_tells_streams_to_come_back(
+    ground_ends: tuple[Ground, Any],
+) -> None:
+    ground, end = ground_ends
+    ground.host.jobs[job_id(1)] = job(1)
+    ground.host.logs[job_id(1)] = [LogPiece(BOTH, 0, b"history\n")]
+    user = ground.user()
+    log = user.start("GetJobLogs", pb.GetJobLogsRequest(uuid=job_id(1)))
+    assert (await log.read()).payload == b"history\n"
+    asked, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow_stop(_job: str) -> str:
+        asked.set()
+        await may_end.wait()
+        ground.host.endings[job_id(1)] = ended(1)
+        return job_id(1)
+
+    ground.host.stop = slow_stop  # type: ignore[method-assign,assignment]
+    stop = asyncio.ensure_future(user("StopJob", pb.StopJobRequest(uuid=job_id(1))))
+    async with asyncio.timeout(PATIENCE_S):
+        await asked.wait()
+        ending = asyncio.ensure_future(end())
+        with pytest.raises(grpc.aio.AioRpcError) as told:
+            await log.read()
+        assert told.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert told.value.details() == "the bridge is stopping"
+        may_end.set()
+        assert (await stop).status == "COMPLETED"
+        await ending
+
+
+@pytest.fixture
+async def ground_ends(start: Start) -> tuple[Ground, Any]:
+    """A bridge, and the call that ends it before the test does."""
+    ground = await start(stop_grace_usec=30_000_000)
+    return ground, ground.end
+
+
+async def test_a_bug_of_ours_is_a_number_for_the_client_and_a_traceback_for_us(
+    ground: Ground, caplog: pytest.LogCaptureFixture
+) -> None:
+    ground.host.failures["list"] = ZeroDivisionError("secret inside")  # type: ignore[assignment]
+    ground.host.failures["log"] = ZeroDivisionError("secret inside")  # type: ignore[assignment]
+    ground.host.jobs[job_id(1)] = job(1)
+    for name, request in (("ListJobs", None), ("GetJobLogs", pb.GetJobLogsRequest(uuid="0000"))):
+        code, details = await ground.user().refused(name, request)
+        assert code == "INTERNAL"
+        assert details.startswith("internal error ")
+        assert "secret" not in details
+        assert details.split()[2].rstrip(";") in caplog.text
+    assert caplog.text.count("ZeroDivisionError: secret inside") == 2
+
+
+async def test_a_client_killed_in_mid_upload_leaves_nothing(ground: Ground) -> None:
+    """A TCP connection that ends after half a handshake, and one after some of a message."""
+    for data in (b"", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", ground.ports[0])) as plain:
+            plain.sendall(data)
+    user = ground.connect(ground.authority.issue("ada", "admin"))
+    uploads = [pb.FileUpload(path="f", content=bytes(64 << 20))]
+    call = user.start("RunJob", pb.RunJobRequest(command="true", uploads=uploads))
+    await asyncio.sleep(0)
+    call.cancel()
+    assert (await ground.user()("ListJobs")).ByteSize() >= 0
+
+
+REQUESTS = st.one_of(st.binary(max_size=64), st.just(b"\n\xff\xff\xff\xff\x0f"))
+
+
+def messages(kind: type[Any]) -> st.SearchStrategy[bytes]:
+    """Well-formed messages of a kind, with hostile values."""
+    values = {
+        field.name: _values(field)
+        for field in kind.DESCRIPTOR.fields
+        if field.message_type is None and field.label != field.LABEL_REPEATED
+    }
+    return st.fixed_dictionaries({}, optional=values).map(
+        lambda given_values: bytes(kind(**given_values).SerializeToString())
+    )
+
+
+def _values(field: Any) -> st.SearchStrategy[Any]:
+    if field.type == field.TYPE_STRING:
+        return st.text(max_size=80) | st.sampled_from(["\0", "/", "..", "a" * 5000, "0000"])
+    if field.type == field.TYPE_BYTES:
+        return st.binary(max_size=80)
+    if field.type == field.TYPE_BOOL:
+        return st.booleans()
+    if field.type == field.TYPE_DOUBLE:
+        return st.floats()
+    unsigned = field.type in (field.TYPE_UINT32, field.TYPE_UINT64)
+    bits = 31 if field.type in (field.TYPE_INT32,) else 63
+    if unsigned:
+        return st.integers(0, 2 ** (32 if field.type == field.TYPE_UINT32 else 64) - 1)
+    return st.integers(-(2**bits), 2**bits - 1)
+
+
+CALLS = st.sampled_from([one for one in METHODS.values() if one.name != "Watch"]).flatmap(
+    lambda method: st.tuples(st.just(method), st.one_of(REQUESTS, messages(method.request)))
+)
+
+
+async def test_no_message_of_a_client_is_our_bug(
+    ground: Ground, caplog: pytest.LogCaptureFixture
+) -> None:
+    ground.host.jobs[job_id(1)] = ended(1)
+    user = ground.user()
+    drawn: list[tuple[methods.Method, bytes]] = []
+
+    @settings(
+        max_examples=400, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    )
+    @given(CALLS)
+    def draw(call: tuple[methods.Method, bytes]) -> None:
+        drawn.append(call)
+
+    draw()
+    bugs = []
+    for method, data in drawn:
+        try:
+            await user(method.name, data)
+        except grpc.aio.AioRpcError as err:
+            if err.code() in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN):
+                bugs.append((method.name, data, err.details()))
+    assert bugs == []
+    errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert errors == []
+    assert (await user("ListJobs")) is not None

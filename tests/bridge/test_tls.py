@@ -1,0 +1,224 @@
+"""The handshake: who gets through, what is refused, what is seen of it, and new certificates."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from joblet.bridge.wiring import bridge
+from joblet.config import BridgeConfig, ConfigError
+from joblet.paths import Paths
+from tests.bridge.authority import SERVER_NAME, Authority, Pair
+from tests.bridge.conftest import PATIENCE_S, Ground, Remote
+from tests.fakes.client import FakeClient, job, job_id
+
+# A bridge in a process of its own: what gRPC says goes to the real standard error.
+PROGRAM = """
+import asyncio, sys
+from joblet.bridge.wiring import bridge
+from joblet.config import BridgeConfig
+from joblet.paths import Paths
+from tests.fakes.client import FakeClient
+
+async def main():
+    settings = BridgeConfig(listeners=("127.0.0.1:0",), stop_grace_usec=0)
+    paths = Paths(config=sys.argv[1])
+    async with bridge(settings, paths, FakeClient(), alive=lambda: True) as [port]:
+        print(port, flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+asyncio.run(main())
+"""
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+class Alone:
+    """A bridge in its own process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.errors = folder / "stderr"
+        with self.errors.open("wb") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", PROGRAM, folder],
+                cwd=CHECKOUT,
+                env=os.environ | {"PYTHONPATH": f"{CHECKOUT}/service:{CHECKOUT}"},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+            )
+        assert self._process.stdout is not None
+        self.port = int(self._process.stdout.readline())
+
+    def end(self) -> str:
+        """Stop it; what it said."""
+        _, _ = self._process.communicate(b"", timeout=PATIENCE_S)
+        return self.errors.read_text()
+
+    def kill(self) -> None:
+        """Whatever happened."""
+        self._process.kill()
+        self._process.communicate()
+
+
+@pytest.fixture
+async def alone(authority: Authority, tmp_path: Path) -> AsyncIterator[Alone]:
+    authority.write_server(tmp_path / "pki/bridge")
+    made = Alone(tmp_path)
+    yield made
+    made.kill()
+
+
+async def refused(authority: Authority, port: int, pair: Pair | None) -> str:
+    """The code of a call over a connection that must not come to be."""
+    async with authority.channel(port, pair) as channel:
+        code, _ = await Remote(channel).refused("ListJobs")
+    return code
+
+
+async def test_who_has_no_good_certificate_is_refused_and_logged_once(
+    alone: Alone, authority: Authority
+) -> None:
+    stranger = Authority()
+    strangers = [
+        None,
+        stranger.issue("eve", "admin"),
+        authority.issue("bob", "admin", expired=True),
+    ]
+    for pair in strangers:
+        assert await refused(authority, alone.port, pair) == "UNAVAILABLE"
+    async with authority.channel(alone.port, authority.issue("ada", "admin")) as channel:
+        await Remote(channel)("ListJobs")
+    lines = [line for line in alone.end().splitlines() if "Handshake failed" in line]
+    assert len(lines) == len(strangers)
+    assert "did not return a certificate" in lines[0].lower().replace("_", " ")
+
+
+def handshake(port: int, pair: Pair, folder: Path, version: ssl.TLSVersion) -> str:
+    """What TLS version a client gets that takes this one and no other."""
+    (folder / "client.pem").write_bytes(pair.certificate + pair.key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(folder / "pki/bridge/ca.crt")
+    context.load_cert_chain(folder / "client.pem")
+    context.minimum_version = context.maximum_version = version
+    context.set_alpn_protocols(["h2"])
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as plain,
+        context.wrap_socket(plain, server_hostname=SERVER_NAME) as secure,
+    ):
+        assert secure.selected_alpn_protocol() == "h2"
+        return str(secure.version())
+
+
+async def test_tls_1_2_is_refused_and_logged_once(
+    alone: Alone, authority: Authority, tmp_path: Path
+) -> None:
+    pair = authority.issue("ada", "admin")
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await asyncio.to_thread(handshake, alone.port, pair, tmp_path, ssl.TLSVersion.TLSv1_2)
+    found = await asyncio.to_thread(handshake, alone.port, pair, tmp_path, ssl.TLSVersion.TLSv1_3)
+    assert found == "TLSv1.3"
+    lines = [line for line in alone.end().splitlines() if "Handshake failed" in line]
+    assert len(lines) == 1
+    assert "no shared cipher" in lines[0].lower().replace("_", " ")
+
+
+async def test_plain_text_is_not_spoken(ground: Ground) -> None:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{ground.ports[0]}") as channel:
+        code, _ = await Remote(channel).refused("ListJobs")
+    assert code == "UNAVAILABLE"
+
+
+def version_1(authority: Authority, folder: Path) -> Pair:
+    """As installers of the reference make it, with openssl: no extensions at all."""
+
+    def openssl(command: str) -> str:
+        done = subprocess.run(
+            ["openssl", *command.split()], cwd=folder, check=True, capture_output=True, text=True
+        )
+        return done.stdout
+
+    (folder / "ca.key").write_bytes(authority.key_pem())
+    subject = "/C=US/ST=CA/O=Joblet/OU=admin/CN=admin-client"
+    openssl(f"req -new -newkey rsa:2048 -nodes -keyout v1.key -out v1.csr -subj {subject}")
+    openssl("x509 -req -in v1.csr -CA pki/bridge/ca.crt -CAkey ca.key -days 1 -out v1.crt")
+    assert "Version: 1 (0x0)" in openssl("x509 -in v1.crt -noout -text")
+    return Pair((folder / "v1.crt").read_bytes(), (folder / "v1.key").read_bytes())
+
+
+async def test_a_certificate_of_version_1_is_good(ground: Ground, tmp_path: Path) -> None:
+    """Existing admin certificates have no extensions at all."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    pair = await asyncio.to_thread(version_1, ground.authority, tmp_path)
+    answer = await ground.connect(pair)("DeleteAllJobs")
+    assert answer.success
+
+
+async def test_new_certificates_serve_new_connections_and_end_no_old_one(
+    ground: Ground, caplog: pytest.LogCaptureFixture
+) -> None:
+    ground.host.jobs[job_id(1)] = job(1)
+    old = ground.user()
+    await old("ListJobs")
+    successor = Authority()
+    with caplog.at_level(logging.INFO, "joblet.bridge"):
+        successor.write_server(ground.config_folder / "pki/bridge")
+        async with successor.channel(ground.ports[0], successor.issue("ada", "admin")) as channel:
+            await Remote(channel)("ListJobs")
+        assert (
+            await refused(
+                ground.authority, ground.ports[0], ground.authority.issue("late", "admin")
+            )
+            == "UNAVAILABLE"
+        )
+        await old("ListJobs")
+    assert caplog.text.count("new certificates are in use") >= 1
+
+
+async def test_certificates_that_cannot_be_used_change_nothing(
+    ground: Ground, caplog: pytest.LogCaptureFixture
+) -> None:
+    (ground.config_folder / "pki/bridge/ca.crt").unlink()
+    for _ in range(2):
+        await ground.user()("ListJobs")
+    errors = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert len(errors) == 1
+    assert "the old ones stay" in errors[0].getMessage()
+
+
+async def test_a_revoked_certificate_is_refused_without_a_restart(ground: Ground) -> None:
+    """On a connection that is there, too; others go on."""
+    stolen = ground.authority.issue("eve", "admin")
+    thief, ada = ground.connect(stolen), ground.user()
+    await thief("ListJobs")
+    ground.authority.write_server(ground.config_folder / "pki/bridge", stolen)
+    await ada("ListJobs")
+    await ground.user()("ListJobs")  # a new connection makes the bridge look at once
+    code, details = await thief.refused("ListJobs")
+    assert code == "UNAUTHENTICATED"
+    assert details.endswith("the certificate of CN=eve,OU=admin,O=Joblet is revoked")
+    assert (await ground.connect(stolen).refused("ListJobs"))[0] == "UNAUTHENTICATED"
+    await ada("ListJobs")
+
+
+@pytest.mark.parametrize("file", ["ca.crt", "server.pem", "crl.pem"])
+async def test_a_bridge_does_not_start_without_its_certificates(
+    authority: Authority, tmp_path: Path, file: str
+) -> None:
+    authority.write_server(tmp_path / "pki/bridge")
+    (tmp_path / "pki/bridge" / file).unlink()
+    settings, paths = BridgeConfig(listeners=("127.0.0.1:0",)), Paths(config=str(tmp_path))
+    with pytest.raises(ConfigError, match=f"{file}: No such file"):
+        async with bridge(settings, paths, FakeClient(), alive=lambda: True):
+            pass
