@@ -96,6 +96,8 @@ def head(job: JobStatus) -> list[tuple[str, str]]:
     """The lines of a status above its sections, but for the state."""
     lines = [("Job ID", job.id), ("Job Name", job.name), ("Command", command_line(job))]
     lines.append(("Owner", owner(job.owner_uid)))
+    if job.remote_subject:
+        lines.append(("Remote Owner", f"{job.remote_subject} ({job.remote_role})"))
     if job.state is JobState.RUNNING:
         lines.append(("Unit", job.unit or ""))
     return [(label, text) for label, text in lines if text]

@@ -51,6 +51,7 @@ def test_install_leaves_out_caches_and_tests(tmp_path: Path) -> None:
         "usr/libexec/joblet/joblet-init",
         "usr/libexec/joblet/jobletd",
         "usr/libexec/joblet/joblet-files",
+        "usr/libexec/joblet/joblet-bridge",
         "usr/bin/jobletctl",
     ],
 )

@@ -264,3 +264,10 @@ def test_an_unknown_job_is_one_sentence(ctl: Ctl) -> None:
     done = ctl("job", "status", "abcd")
     assert (done.status, done.out) == (1, "")
     assert done.err == "jobletctl: there is no job 'abcd'\n"
+
+
+def test_a_job_of_a_remote_user_names_its_holder_and_role(ctl: Ctl, host: FakeClient) -> None:
+    one = job(1, remote_subject="CN=ada,OU=developer", remote_role="developer")
+    host.jobs = {one.id: one}
+    lines = ctl("job", "status", "00000001").out.splitlines()
+    assert lines[lines.index("Owner: root") + 1] == "Remote Owner: CN=ada,OU=developer (developer)"
