@@ -31,7 +31,8 @@ result["live"] = next(log).decode()
 result["listed"] = sorted(j["status"] for j in client.jobs.list_jobs())
 result["stop"] = client.jobs.stop_job(long)["status"]
 result["end of log"] = [chunk.decode() for chunk in log]
-later = run("true", schedule="2099-01-01T00:00:00Z")
+in_an_hour = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
+later = run("true", schedule=in_an_hour)
 result["later"] = later["status"]
 result["cancel"] = client.jobs.cancel_job(later["job_uuid"])["status"]
 deleted = client.jobs.delete_job(long)

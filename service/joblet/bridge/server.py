@@ -72,6 +72,10 @@ async def serving(
     servicers: an object with a method per RPC, by full name of the service. Raises ConfigError.
     """
     listeners = [parse_listener(text) for text in config.listeners]
+    # One reference that is never given back: with the last one the library joins its poller thread
+    # from the event loop, which hangs if that thread waits for the loop to read (seen with 1.51
+    # and a thousand streams that ended at once).
+    grpc.aio.init_grpc_aio()
     identities = Identities(credentials)
     running: list[tuple[grpc.aio.Server, Gate]] = []
     ports = []
