@@ -104,7 +104,7 @@ class Authority:
             .public_key(public_key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(days=2))
-            .not_valid_after(now + timedelta(days=-1 if expired else 1))
+            .not_valid_after(now + timedelta(days=-1 if expired else 30))
             .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
         )
