@@ -17,8 +17,10 @@ import grpc
 import pytest
 
 from joblet.bridge.wiring import bridge
+from joblet.client.api import BOTH, LogPiece
 from joblet.config import BridgeConfig, ConfigError
 from joblet.paths import Paths
+from joblet.rpc.pb import joblet_pb2 as pb
 from tests.bridge.authority import SERVER_NAME, Authority, Pair
 from tests.bridge.conftest import PATIENCE_S, Ground, Remote
 from tests.fakes.client import FakeClient, job, job_id
@@ -27,8 +29,10 @@ from tests.fakes.client import FakeClient, job, job_id
 PROGRAM = """
 import asyncio, sys
 from joblet.bridge.wiring import bridge
+from joblet.client.api import BOTH, LogPiece
 from joblet.config import BridgeConfig
 from joblet.paths import Paths
+from joblet.rpc.pb import joblet_pb2 as pb
 from tests.fakes.client import FakeClient
 
 async def main():
@@ -210,6 +214,27 @@ async def test_a_revoked_certificate_is_refused_without_a_restart(ground: Ground
     assert details.endswith("the certificate of CN=eve,OU=admin,O=Joblet is revoked")
     assert (await ground.connect(stolen).refused("ListJobs"))[0] == "UNAUTHENTICATED"
     await ada("ListJobs")
+
+
+async def test_a_stream_gives_a_revoked_certificate_not_a_byte_more(ground: Ground) -> None:
+    ground.host.jobs[job_id(1)] = job(1)
+    more = asyncio.Event()
+
+    async def log(_job: str, _request: object) -> object:
+        yield LogPiece(BOTH, 0, b"before\n")
+        await more.wait()
+        yield LogPiece(BOTH, 0, b"after\n")
+
+    ground.host.log = log  # type: ignore[method-assign,assignment]
+    stolen = ground.authority.issue("eve", "viewer")
+    call = ground.connect(stolen).start("GetJobLogs", pb.GetJobLogsRequest(uuid=job_id(1)))
+    assert (await call.read()).payload == b"before\n"
+    ground.authority.write_server(ground.config_folder / "pki/bridge", stolen)
+    await ground.user()("ListJobs")
+    more.set()
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await call.read()
+    assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
 @pytest.mark.parametrize("file", ["ca.crt", "server.pem", "crl.pem"])

@@ -123,17 +123,20 @@ class Gate:
             raise Refused("UNAVAILABLE", "the bridge is stopping")
         async with aclosing(function(_decode(method, data), caller)) as answers:
             async for answer in answers:
+                # Whoever was let in may have been put out since: not a byte more.
+                self._check(method, caller.identity, context)
                 ready = answer if isinstance(answer, bytes) else answer.SerializeToString()
                 # Waits until the client takes more: nothing piles up for one that does not.
                 await context.write(ready)
         _send_trailer(caller, context)
 
+    def _check(self, method: Method, identity: Identity, context: grpc.aio.ServicerContext) -> None:
+        with _identified(method, context):
+            self._identities.check(identity)
+
     def _admit(self, method: Method, context: grpc.aio.ServicerContext) -> Caller:
-        try:
+        with _identified(method, context):
             identity = self._identities.of(context.auth_context())
-        except Unidentified as err:
-            log.warning("%s from %s refused: %s", method.name, context.peer(), err)
-            raise Refused("UNAUTHENTICATED", f"failed to extract client role: {err}") from err
         why_not = refusal(f"{method.service}/{method.name}", identity.role)
         if why_not:
             who = f"{identity.subject} at {context.peer()}"
@@ -141,6 +144,15 @@ class Gate:
             raise Refused("PERMISSION_DENIED", why_not)
         metadata: Mapping[str, str] = dict(tuple(context.invocation_metadata() or ()))
         return Caller(identity, self._dialect, str(metadata.get("user-agent", "")))
+
+
+@contextmanager
+def _identified(method: Method, context: grpc.aio.ServicerContext) -> Iterator[None]:
+    try:
+        yield
+    except Unidentified as err:
+        log.warning("%s from %s refused: %s", method.name, context.peer(), err)
+        raise Refused("UNAUTHENTICATED", f"failed to extract client role: {err}") from err
 
 
 class _Ending:

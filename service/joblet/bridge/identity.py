@@ -67,9 +67,13 @@ class Identities:
                 self._known.popitem(last=False)
         else:
             self._known.move_to_end(certificate)
-        if self._credentials.current().is_revoked(known.serial):
-            raise Unidentified(f"the certificate of {known.subject} is revoked")
+        self.check(known)
         return known
+
+    def check(self, identity: Identity) -> None:
+        """Raises Unidentified for a holder whose certificate was revoked since."""
+        if self._credentials.current().is_revoked(identity.serial):
+            raise Unidentified(f"the certificate of {identity.subject} is revoked")
 
 
 def read(certificate: bytes) -> Identity:
