@@ -284,6 +284,30 @@ async def test_a_log_ends_on_every_terminal_state(ground: Ground, state: JobStat
     assert await ground.user()("GetJobLogs", pb.GetJobLogsRequest(uuid=job_id(1))) == []
 
 
+async def test_the_end_of_a_log_is_not_told_before_that_of_the_job(ground: Ground) -> None:
+    put(ground, job(1))
+    recorded, asked = asyncio.Event(), asyncio.Event()
+
+    async def sealed(_job: str, _request: object) -> object:
+        yield LogPiece(BOTH, 0, b"all\n")
+
+    async def wait(_job: str, *, timeout_usec: int = 0) -> JobStatus:
+        asked.set()
+        await recorded.wait()
+        return ended(1)
+
+    ground.host.log = sealed  # type: ignore[method-assign,assignment]
+    ground.host.wait = wait  # type: ignore[method-assign,assignment]
+    call = ground.user().start("GetJobLogs", pb.GetJobLogsRequest(uuid=job_id(1)))
+    assert (await call.read()).payload == b"all\n"
+    end = asyncio.ensure_future(call.read())
+    async with asyncio.timeout(PATIENCE_S):
+        await asked.wait()
+        assert not end.done()
+        recorded.set()
+        assert await end is grpc.aio.EOF
+
+
 async def test_a_client_that_leaves_ends_the_work_for_it(ground: Ground) -> None:
     put(ground, job(1))
     left = asyncio.Event()

@@ -167,7 +167,7 @@ client.jobs.delete_all_jobs()
     assert seen == {"log": "one\n", "stop": "STOPPED", "more": []}
 
 
-@pytest.mark.journal_allows(r"server\.pem: Permission denied", r"joblet-bridge\.service: ")
+@pytest.mark.journal_allows(r"server\.pem: Permission denied", r"joblet-bridge\.service[: ]")
 def test_a_bridge_that_cannot_read_its_key_says_so_and_stays_down(bridge: Bridge) -> None:
     machine = bridge.machine
     machine.run(["systemctl", "stop", BRIDGE])

@@ -29,6 +29,7 @@ STOP_PATIENCE_S = 8.0
 # A warm start takes some 10 ms. Who asked wants to hear RUNNING, or why not, but not at any price.
 _START_WAITS_USEC = (10_000, 20_000, 40_000, 80_000, 160_000)
 _START_PATIENCE_S = 2.0
+_END_PATIENCE_S = 5.0
 # A client takes messages of 4 MiB.
 LIST_MAX_BYTES = 3_500_000
 _PAGE = 1000
@@ -160,6 +161,19 @@ class JobServicer:
             raise _not_found(err, missing) from err
         if rest := chunker.rest():
             yield pb.DataChunk(payload=rest)
+        await self._settled(reference)
+
+    async def _settled(self, reference: str) -> None:
+        """Return when the end of a job is known too, milliseconds after that of its log.
+
+        Clients take the end of the stream for the end of the job, and ask how it went.
+        """
+        try:
+            async with asyncio.timeout(_END_PATIENCE_S):
+                await self._client.wait(reference, timeout_usec=round(_END_PATIENCE_S * 1e6))
+        except (TimeoutError, JobletError) as err:
+            # All of the log was sent; that the job was deleted meanwhile, too, takes nothing away.
+            log.debug("%s: its log has ended, and no news of its end: %s", reference, err)
 
     async def _begun(self, job_id: str) -> JobStatus:
         """The job a moment later: running, or already at its end, or waiting for its turn."""
