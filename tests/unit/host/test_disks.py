@@ -137,3 +137,30 @@ def test_weights_count_with_bfq_or_a_cost_model(
         found = disks.weighs_io(Disk(number), cgroups=str(tmp_path), sys=str(sysfs.root))
         assert found is weighs
     assert not disks.weighs_io(Disk(None, "no"), cgroups=str(tmp_path), sys=str(sysfs.root))
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ("rw,prjquota", True),
+        ("rw,attr2,pquota,noquota", True),
+        ("rw", False),
+        # of users and groups, which bound no directory
+        ("rw,usrquota,grpquota", False),
+        ("rw,x-prjquota-not", False),
+    ],
+)
+def test_project_quotas_are_an_option_of_the_file_system(
+    tmp_path: Path, options: str, found: bool
+) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    table = mounts(
+        tmp_path,
+        f"{tmp_path} rw shared:1 - ext4 /dev/sda1 rw,prjquota",
+        f"{work} rw shared:2 - ext4 /dev/loop0 {options}",
+    )
+    assert disks.has_project_quota(str(work), mounts=table) is found
+    # What the mount says is not what the file system does.
+    table = mounts(tmp_path, f"{work} rw,prjquota shared:2 - ext4 /dev/loop0 {options}")
+    assert disks.has_project_quota(str(work), mounts=table) is found
