@@ -16,6 +16,7 @@ import itertools
 import json
 import os
 import secrets
+import signal
 from collections.abc import Sequence
 
 from joblet.bus.connection import Typed
@@ -188,7 +189,8 @@ class WorkFiles:
             # As the words are: a path may have a `$` in it.
             "ExecStartEx": Typed("a(sasas)", [(command[0], command, ["no-env-expand"])]),
             "NotifyAccess": Typed("s", "main"),
-            "SuccessExitStatus": Typed("(aiai)", ([_EXIT_REFUSED], [])),
+            # Ended because its caller went away, it has not failed either.
+            "SuccessExitStatus": Typed("(aiai)", ([_EXIT_REFUSED], [int(signal.SIGTERM)])),
             "TemporaryFileSystem": Typed("a(ss)", [(_HIDDEN, "mode=0755"), ("/var", "mode=0755")]),
             "ProtectSystem": Typed("s", "strict"),
             "ProtectHome": Typed("s", "tmpfs"),
