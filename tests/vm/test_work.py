@@ -55,6 +55,12 @@ def test_work_directories_are_on_a_file_system_with_project_quotas(vm: VirtualMa
     assert vm.run(["systemctl", "is-active", "joblet-setup.service"]).stdout == "active\n"
 
 
+def test_disk_of_the_work_directories_has_no_second_cache(vm: VirtualMachine) -> None:
+    device = vm.run(["findmnt", "-no", "SOURCE", WORK]).stdout.strip()
+    name = device.removeprefix("/dev/")
+    assert vm.read_file(f"/sys/block/{name}/loop/dio") == "1\n"
+
+
 @pytest.mark.parametrize(
     ("path", "spec"),
     [
@@ -109,6 +115,9 @@ def test_job_cannot_leave_its_project(jobs: Jobs) -> None:
         assert (flag, int(errno) in (1, 22, 95)) == ("True", True)
 
 
+@pytest.mark.journal_allows(
+    r"jobletd.service: (Main process exited, code=killed|Failed with result|Scheduled restart)"
+)
 def test_project_of_a_full_directory_goes_to_nobody_else(vm: VirtualMachine, jobs: Jobs) -> None:
     full = jobs.run("python3", "-c", FILL, "/work/f", max_work=4 * MIB)
     jobs.wait(full)

@@ -77,6 +77,11 @@ def has_project_quota(path: str, *, mounts: str = MOUNTS) -> bool:
     return bool({"prjquota", "pquota"} & set(options.split(",")))
 
 
+def source_of(path: str, *, mounts: str = MOUNTS) -> str:
+    """What is mounted at, or nearest above, a path: a device, or a word of its kind."""
+    return _mount_of(os.path.realpath(path), mounts).source
+
+
 def _under_btrfs(source: str, sys: str) -> Disk:
     name = _kernel_name(source, sys)
     number = _text(f"{sys}/class/block/{name}/dev").strip()

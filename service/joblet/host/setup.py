@@ -4,11 +4,15 @@ Announces the pool of id ranges in /etc/subuid and /etc/subgid (subuid(5)), so t
 given them, and makes the image file of the work directories, which the mount unit beside it mounts
 with project quotas. It does nothing where that is done already, or where the host's own file
 system has project quotas.
+
+    joblet-setup               before the mount
+    joblet-setup direct-io     after it (joblet-direct-io.service)
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import logging
 import os
 import subprocess
@@ -32,6 +36,8 @@ _SIZE_MAX = 64 << 30
 _SIZE_MIN = 256 << 20
 # Longer than any mkfs of a file of _SIZE_MAX, which writes little.
 _MKFS_DEADLINE_S = 300
+# linux/loop.h
+_LOOP_SET_DIRECT_IO = 0x4C08
 
 
 def announce(ids: IdsConfig, path: str) -> None:
@@ -114,11 +120,33 @@ def _prepare(settings: config.Config, paths: Paths) -> None:
         log.info("%s: %d MiB for the work directories of jobs", image, size >> 20)
 
 
+def direct_io(work: str) -> None:
+    """Have the loop device under the work directories pass the page cache of its image by.
+
+    Else what a job writes is in memory twice, both times charged to it, and the second copy cannot
+    be given back before the first: a job with little memory is killed for writing a large file.
+    """
+    device = disks.source_of(work)
+    if not device.startswith("/dev/loop"):
+        return
+    try:
+        fd = os.open(device, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.ioctl(fd, _LOOP_SET_DIRECT_IO, 1)
+        finally:
+            os.close(fd)
+    except OSError as err:
+        log.warning("%s: no direct IO, so writes count twice as memory: %s", device, err.strerror)
+
+
 def main() -> int:
     """Entry point of the launcher that ExecStart names."""
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     paths = Paths.from_environment()
     try:
+        if sys.argv[1:] == ["direct-io"]:
+            direct_io(paths.work)
+            return 0
         _prepare(config.load(paths.config_file), paths)
     except ConfigError as err:
         log.error("%s", err)
