@@ -52,8 +52,25 @@ def _run(args: list[str], app: App) -> int:
 
 def _mistake(err: click.UsageError) -> str:
     message = err.format_message().strip().rstrip(".")
+    if isinstance(err, click.NoSuchOption):
+        message = f"no such option {err.option_name}{_option_meant(err)}"
     path = "jobletctl" if err.ctx is None else err.ctx.command_path
     return f"{message[:1].lower()}{message[1:]} (see '{path} --help')"
+
+
+def _option_meant(err: click.NoSuchOption) -> str:
+    from jobletctl import suggest
+
+    if err.ctx is None:
+        return ""
+    known = [
+        name
+        for param in err.ctx.command.get_params(err.ctx)
+        if isinstance(param, click.Option) and not param.hidden
+        for name in (*param.opts, *param.secondary_opts)
+        if name.startswith("--")
+    ]
+    return suggest.meant(err.option_name, known)
 
 
 def _reader_gone() -> int:

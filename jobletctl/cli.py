@@ -49,6 +49,15 @@ def _want_json(ctx: click.Context, _param: click.Parameter, value: bool) -> None
         app.output.as_json = True
 
 
+def _say_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    app = ctx.find_object(App)
+    if value and app is not None:
+        from jobletctl import client_version
+
+        app.output.line(f"jobletctl {client_version.installed()}")
+        ctx.exit()
+
+
 def json_option(command: Decorated) -> Decorated:
     """`--json`, which means the same wherever on the command line it stands."""
     return click.option(
@@ -60,13 +69,46 @@ def json_option(command: Decorated) -> Decorated:
     )(command)
 
 
-class LazyGroup(click.Group):
+def pager_option(command: Decorated) -> Decorated:
+    """`--no-pager`, for what may be longer than a terminal; the parameter is `pager`."""
+    return click.option(
+        "--no-pager",
+        "pager",
+        flag_value=False,
+        default=True,
+        help="Print what is longer than the terminal as it is, without $PAGER.",
+    )(command)
+
+
+class Verbs(click.Group):
+    """A group that says of a verb which it does not have what may have been meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, but for the sentence."""
+        word = args[0]
+        if self.get_command(ctx, word) is None and not word.startswith("-"):
+            from jobletctl import suggest
+
+            meant = suggest.verb(word, self.list_commands(ctx), ctx.command_path)
+            raise click.UsageError(f"there is no '{word}' here{meant}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+class LazyGroup(Verbs):
     """A group whose commands are named by module and imported when one of them is called."""
 
     modules: Mapping[str, str] = {
         "job": "jobletctl.commands.job",
+        "events": "jobletctl.commands.events",
+        "top": "jobletctl.commands.top",
+        "nodes": "jobletctl.commands.host",
+        "version": "jobletctl.commands.host",
         "config": "jobletctl.commands.config",
         "certs": "jobletctl.commands.certs",
+        "help": "jobletctl.commands.help",
+        "config-help": "jobletctl.commands.help",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -74,11 +116,12 @@ class LazyGroup(click.Group):
         return list(self.modules)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The group of a noun; its module has it under the noun's name."""
+        """The command of a word; its module has it under the word's name."""
         module = self.modules.get(cmd_name)
         if module is None:
             return None
-        command: click.Command = getattr(importlib.import_module(module), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
 
@@ -87,6 +130,15 @@ class LazyGroup(click.Group):
     epilog=EPILOG,
     no_args_is_help=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.option(
+    "-v",
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_say_version,
+    help="Show the version of jobletctl.",
 )
 @json_option
 def root() -> None:

@@ -12,6 +12,8 @@ def sentence(err: JobletError) -> str:
     text = str(err).strip() or type(err).__name__
     if not isinstance(err, RemoteError):
         return text
+    if err.code in _INSTEAD:
+        return _INSTEAD[err.code]
     hint = _HINTS.get(err.code)
     if hint is None and err.code.startswith(_DBUS):
         hint = _HINTS.get(err.code.removeprefix(_DBUS))
@@ -20,16 +22,24 @@ def sentence(err: JobletError) -> str:
     return f"{text.rstrip('.')}; {hint}"
 
 
+_OTHER_VERSION = (
+    "jobletd is of another version than this jobletctl ('jobletctl version'): upgrade the older "
+    "one, then 'systemctl restart jobletd', which running jobs do not notice"
+)
+# Where what the bus says helps nobody: it names match rules and serial numbers.
+_INSTEAD = {
+    f"{_DBUS}AccessDenied": "the bus policy forbids it: joblet is not installed completely, or its "
+    "jobletd is older than this jobletctl ('jobletctl version')",
+}
 _HINTS = {
     "NotAllowed": "members of the group 'joblet' may run jobs and manage their own, root may all",
     "NoSuchJob": "'jobletctl job list --all' shows the jobs there are",
     "Internal": "this is a fault of jobletd: its journal says more (journalctl -u jobletd)",
-    "AccessDenied": "the bus policy forbids it: is joblet installed completely?",
     "NoReply": "jobletd may have done it nevertheless: see 'jobletctl job list'",
     "Timeout": "jobletd may have done it nevertheless: see 'jobletctl job list'",
-    "UnknownMethod": "jobletd is of another version than this jobletctl: restart or upgrade it",
-    "UnknownInterface": "jobletd is of another version than this jobletctl: restart or upgrade it",
-    "UnknownObject": "jobletd is of another version than this jobletctl: restart or upgrade it",
-    "InvalidArgs": "jobletd is of another version than this jobletctl: restart or upgrade it",
+    "UnknownMethod": _OTHER_VERSION,
+    "UnknownInterface": _OTHER_VERSION,
+    "UnknownObject": _OTHER_VERSION,
+    "InvalidArgs": _OTHER_VERSION,
     "LimitsExceeded": "the bus is out of connections or replies for this user",
 }

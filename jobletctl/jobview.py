@@ -73,16 +73,19 @@ def list_titles(*, wide: bool) -> tuple[str, ...]:
 
 
 def list_rows(
-    jobs: Sequence[JobStatus], now_usec: int, *, wide: bool = False
+    jobs: Sequence[JobStatus], now_usec: int, *, wide: bool = False, narrow: bool = False
 ) -> list[tuple[str, ...]]:
-    """One row per job, with what it used where the list is wide; below list_titles."""
+    """One row per job, below list_titles.
+
+    wide: with what it used; narrow: with times that leave room for the command.
+    """
     return [
         (
             short,
             job.name or NOTHING,
             job.state,
             NOTHING if job.exit_code is None else str(job.exit_code),
-            moment(_start_usec(job)),
+            brief_moment(_start_usec(job), now_usec) if narrow else moment(_start_usec(job)),
             _run_time(job, now_usec) or NOTHING,
             owner(job.owner_uid),
             *(_totals(job) if wide else ()),
@@ -131,6 +134,16 @@ def moment(usec: int | None) -> str:
     if usec is None:
         return NOTHING
     return f"{datetime.fromtimestamp(usec // 1_000_000):%Y-%m-%d %H:%M:%S}"
+
+
+def brief_moment(usec: int | None, now_usec: int) -> str:
+    """The time for one of today, the day and the time of this year, the date of any other."""
+    if usec is None:
+        return NOTHING
+    when, now = (datetime.fromtimestamp(one // 1_000_000) for one in (usec, now_usec))
+    if when.date() == now.date():
+        return f"{when:%H:%M:%S}"
+    return f"{when:%m-%d %H:%M}" if when.year == now.year else f"{when:%Y-%m-%d}"
 
 
 def moment_with_zone(usec: int | None) -> str:
@@ -184,11 +197,16 @@ def _start_usec(job: JobStatus) -> int | None:
     return job.due_usec if job.state is JobState.SCHEDULED else job.submitted_usec
 
 
-def _run_time(job: JobStatus, now_usec: int) -> str:
+def run_time_usec(job: JobStatus, now_usec: int) -> int | None:
+    """How long the job has run, or ran; None before its start."""
     if job.started_usec is None:
-        return ""
+        return None
     end = job.finished_usec if job.finished_usec is not None else now_usec
-    return elapsed(max(0, end - job.started_usec))
+    return max(0, end - job.started_usec)
+
+
+def _run_time(job: JobStatus, now_usec: int) -> str:
+    return _elapsed(run_time_usec(job, now_usec))
 
 
 def _timing(job: JobStatus, now_usec: int) -> list[tuple[str, str]]:

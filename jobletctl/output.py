@@ -1,7 +1,8 @@
 """Results to stdout, talk to stderr, and nothing else prints.
 
-Owns escaping, tables, JSON and colour. What a job or its owner chose (names, commands, sentences)
-passes `visible` before it reaches a terminal; only the output of a job is written as it is.
+Owns escaping, tables, JSON and colour; pager.py and screen.py show what is made here. What a job or
+its owner chose (names, commands, sentences) passes `visible` before it reaches a terminal; only the
+output of a job is written as it is.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ _COLOURS = {
 _CUT = "..."
 # For so much of its last column (a command) a table takes room from the elastic ones.
 _LAST_COLUMN_WANTED = 20
+
+# So much of a name is left, or it tells nobody anything.
+_ELASTIC_LEAST = 8
 
 
 class ReaderGone(Exception):
@@ -81,6 +85,7 @@ class Output:
     def __init__(self) -> None:
         self.as_json = False
         self._progress_shown = False
+        self._pages: list[str] | None = None
 
     @property
     def interactive(self) -> bool:
@@ -96,13 +101,54 @@ class Output:
             and os.environ.get("TERM", "dumb") != "dumb"
         )
 
+    @contextlib.contextmanager
+    def paged(self, *, wanted: bool) -> Iterator[None]:
+        """On a terminal, what is longer than it goes through a pager when the context ends."""
+        if not wanted or not self.interactive:
+            yield
+            return
+        self._pages = []
+        try:
+            yield
+        finally:
+            lines, self._pages = self._pages, None
+            self._show(lines)
+
+    def _show(self, lines: list[str]) -> None:
+        from jobletctl import pager
+
+        rows = self.size()[1]
+        # the prompt takes a line too
+        if rows and len(lines) >= rows and pager.show("\n".join([*lines, ""])):
+            return
+        for line in lines:
+            self._text(line)
+
+    def size(self) -> tuple[int, int]:
+        """Columns and rows of the terminal; 0 for one that does not say, or where there is none."""
+        if not self.interactive:
+            return 0, 0
+        there = os.get_terminal_size(sys.stdout.fileno())
+        try:
+            return int(os.environ["COLUMNS"]), there.lines
+        except (KeyError, ValueError):
+            return there.columns, there.lines
+
     def line(self, text: str = "") -> None:
         """One line of a result, escaped."""
         self._text(visible(text))
 
     def state(self, label: str, state: str, rest: str = "") -> None:
         """A line with the state of a job in its colour."""
-        self._text(f"{visible(label)}{self._painted(state)}{visible(rest)}")
+        self._text(self.stated(label, state, rest))
+
+    def ready(self, text: str) -> None:
+        """A line that `stated` or `laid_out` has made."""
+        self._text(text)
+
+    def stated(self, label: str, state: str, rest: str = "") -> str:
+        """The same as text."""
+        return f"{visible(label)}{self._painted(state)}{visible(rest)}"
 
     def document(self, value: object) -> None:
         """One whole result as JSON."""
@@ -110,7 +156,16 @@ class Output:
 
     def record(self, value: Mapping[str, object]) -> None:
         """One of several results as one line of JSON."""
-        self._text(json.dumps(value, separators=(",", ":")))
+        self._text(self.as_record(value))
+
+    def as_record(self, value: Mapping[str, object]) -> str:
+        """The same as text."""
+        return json.dumps(value, separators=(",", ":"))
+
+    def fitted(self, text: str) -> str:
+        """The text, escaped, as one line that is no wider than the terminal."""
+        width = self._width()
+        return visible(text) if width is None else shortened(visible(text), width)
 
     def raw(self, stream: str, data: bytes) -> None:
         """Output of a job, byte for byte; stream is `stderr` or anything else."""
@@ -135,6 +190,10 @@ class Output:
         with contextlib.suppress(OutputFailed, ReaderGone):
             self._write(sys.stderr, self._encoded(sys.stderr, f"\r{shown}\x1b[K"))
 
+    def picture(self, data: str) -> None:
+        """Text for a terminal with what it is to obey, in one write."""
+        self._write(sys.stdout, self._encoded(sys.stdout, data))
+
     def note(self, text: str) -> None:
         """One sentence beside the result, to stderr."""
         self.progress("")
@@ -145,7 +204,19 @@ class Output:
     def table(
         self, titles: Sequence[str], rows: Sequence[Sequence[str]], *, elastic: Sequence[str] = ()
     ) -> None:
-        """A table; states get colour.
+        """A table, as `laid_out` has it."""
+        for line in self.laid_out(titles, rows, elastic=elastic):
+            self._text(line)
+
+    def laid_out(
+        self,
+        titles: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        *,
+        elastic: Sequence[str] = (),
+        right: Sequence[str] = (),
+    ) -> list[str]:
+        """The lines of a table; states get colour, the columns of `right` end in line.
 
         On a terminal the elastic columns, then the last one, are cut until the lines fit.
         """
@@ -159,16 +230,20 @@ class Output:
             room -= 2 * len(widths)
             for i in (titles.index(title) for title in elastic):
                 excess = sum(widths) + min(last_width, _LAST_COLUMN_WANTED) - room
-                widths[i] = max(cells(titles[i]), widths[i] - max(0, excess))
+                least = min(widths[i], max(cells(titles[i]), _ELASTIC_LEAST))
+                widths[i] = max(least, widths[i] - max(0, excess))
             last_width = min(last_width, max(room - sum(widths), len(_CUT)))
+        lines = []
         for number, row in enumerate([list(titles), *shown]):
             *front, last = row
             padded = []
-            for cell, width in zip(front, widths, strict=True):
+            for title, cell, width in zip(titles[:-1], front, widths, strict=True):
                 text = shortened(cell, width)
                 padding = " " * (width - cells(text))
-                padded.append((self._painted(text) if number else text) + padding)
-            self._text("  ".join([*padded, shortened(last, last_width)]).rstrip())
+                painted = self._painted(text) if number else text
+                padded.append(padding + painted if title in right else painted + padding)
+            lines.append("  ".join([*padded, shortened(last, last_width)]).rstrip())
+        return lines
 
     def flush(self) -> None:
         """Everything has reached the reader. Raises ReaderGone, OutputFailed."""
@@ -184,14 +259,12 @@ class Output:
         return f"\x1b[{code}m{word}\x1b[0m"
 
     def _width(self) -> int | None:
-        if not self.interactive:
-            return None
-        try:
-            return int(os.environ["COLUMNS"])
-        except (KeyError, ValueError):
-            return os.get_terminal_size(sys.stdout.fileno()).columns or None
+        return self.size()[0] or None
 
     def _text(self, text: str) -> None:
+        if self._pages is not None:
+            self._pages.append(text)
+            return
         self._write(sys.stdout, self._encoded(sys.stdout, text + "\n"))
 
     def _encoded(self, stream: TextIO | None, text: str) -> bytes:

@@ -15,7 +15,7 @@ import click
 
 from joblet.errors import InvalidSpec
 from joblet.model import ids, limits
-from jobletctl import timespec
+from jobletctl import suggest, timespec
 
 # Below this no program starts; who writes 512 means megabytes.
 _MEMORY_MIN = 1 << 20
@@ -171,9 +171,11 @@ def check_command(words: Iterable[str]) -> tuple[str, ...]:
 
 if TYPE_CHECKING:
     _ParamType = click.ParamType[object]
+    _Choice = click.Choice[object]
 else:
     # generic only in newer versions of click, and there only for type checkers
     _ParamType = click.ParamType
+    _Choice = click.Choice
 
 
 class Parsed(_ParamType):
@@ -193,6 +195,22 @@ class Parsed(_ParamType):
             return self._parse(check_text(value))
         except BadValue as err:
             self.fail(str(err), param, ctx)
+
+
+class Word(_Choice):
+    """One of some words; a wrong one is asked back with what may have been meant."""
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> object:
+        """The word as it is in the list, whatever the case of its letters."""
+        words = {str(word).casefold(): word for word in self.choices}
+        found = words.get(str(value).casefold())
+        if found is None:
+            known = ", ".join(map(str, self.choices))
+            meant = suggest.meant(str(value), map(str, self.choices))
+            self.fail(f"'{value}' is none of {known}{meant}", param, ctx)
+        return found
 
 
 DURATION = Parsed("duration", parse_duration)

@@ -20,7 +20,7 @@ from joblet.model import addresses
 from joblet.model.roles import Role
 from joblet.paths import Paths
 from jobletctl import paramtypes
-from jobletctl.cli import App, json_option, pass_app
+from jobletctl.cli import App, Verbs, json_option, pass_app
 from jobletctl.paramtypes import BadValue, Parsed
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ _HOST = Parsed("host", _host)
 _NODE = Parsed("name=host:port", _node)
 
 
-@click.group(no_args_is_help=False)
+@click.group(cls=Verbs, no_args_is_help=False)
 @json_option
 def certs() -> None:
     """Make and manage the certificates of remote access."""
@@ -101,7 +101,7 @@ def init(app: App, *, hosts: tuple[str, ...], days: int | None) -> int:
     return 0
 
 
-@certs.group(no_args_is_help=False)
+@certs.group(cls=Verbs, no_args_is_help=False)
 @json_option
 def issue() -> None:
     """Issue a certificate: for a client, or for a bridge."""
@@ -111,7 +111,7 @@ def issue() -> None:
 @click.argument("name", type=paramtypes.NAME)
 @click.option(
     "--role",
-    type=click.Choice([role.value for role in Role], case_sensitive=False),
+    type=paramtypes.Word([role.value for role in Role], case_sensitive=False),
     required=True,
     help="What the client may do; each role may do what the ones before it may.",
 )

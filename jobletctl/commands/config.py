@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from joblet.paths import Paths
-from jobletctl.cli import App, json_option, pass_app
+from jobletctl.cli import App, Verbs, json_option, pass_app
 
 if TYPE_CHECKING:
     from joblet.config import Settings
@@ -20,7 +20,7 @@ TITLES = ("KEY", "VALUE", "FROM")
 BUILT_IN = "built in"
 
 
-@click.group(no_args_is_help=False)
+@click.group(cls=Verbs, no_args_is_help=False)
 @json_option
 def config() -> None:
     """Show and check the settings of jobletd."""

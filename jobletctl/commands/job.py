@@ -1,4 +1,6 @@
-"""The verbs of a job: run, list, status, log, cp, stop, update, cancel, delete, delete-all, wait.
+"""The verbs of a job: run, status, log, cp, stop, update, cancel, delete, delete-all, wait.
+
+`list` and `inspect` are in joblist.py and jobinspect.py.
 
 Each verb checks its words, asks the client, and says the answer through Output; a function that
 ends returns the exit status. What takes several ids goes on past one that fails.
@@ -11,19 +13,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from joblet.client.api import (
-    STDERR,
-    STDOUT,
-    Attachments,
-    JobletClient,
-    JobQuery,
-    JobStatus,
-    LogRequest,
-)
-from joblet.model.job import JobSpec, JobState
+from joblet.client.api import STDERR, STDOUT, Attachments, JobletClient, JobStatus, LogRequest
+from joblet.model.job import JobSpec
 from jobletctl import attachments, jobview, limitoptions, paramtypes
-from jobletctl.cli import EPILOG, App, json_option, pass_app
+from jobletctl.cli import EPILOG, App, Verbs, json_option, pager_option, pass_app
+from jobletctl.commands.jobinspect import inspect
+from jobletctl.commands.joblist import list_
 from jobletctl.connect import with_client
+from jobletctl.dryrun import explain
 from jobletctl.jobcalls import each, end_of, show_log
 from jobletctl.output import Output
 
@@ -31,13 +28,9 @@ if TYPE_CHECKING:
     from joblet.client.transfer import Upload
 
 INTERRUPTED = 130
-PAGE_MAX = 1000
-LIST_LIMIT = 100
-
-_STATES = [state.value for state in JobState]
 
 
-@click.group(no_args_is_help=False)
+@click.group(cls=Verbs, no_args_is_help=False)
 @json_option
 def job() -> None:
     """Run commands as jobs, watch and end them."""
@@ -53,9 +46,27 @@ def _words(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -
 # Options end at the command word: what follows it belongs to the job, `-h` included.
 @job.command(context_settings={"allow_interspersed_args": False}, epilog=EPILOG)
 @click.argument("words", nargs=-1, required=True, metavar="COMMAND [ARGS]...", callback=_words)
+@click.option(
+    "-d",
+    "--detach",
+    is_flag=True,
+    help="Print the id and do not wait; so it is also without any of these options.",
+)
 @click.option("--wait", is_flag=True, help="Wait for the end; exit with the job's exit status.")
 @click.option(
     "-f", "--follow", is_flag=True, help="Show the output as it comes, and wait as --wait does."
+)
+@click.option(
+    "--rm",
+    "remove",
+    is_flag=True,
+    help="Delete the job, its log and its files after its end; with --wait or --follow. Who is "
+    "interrupted leaves the job as it is.",
+)
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Run nothing: show the properties of the scope and what would be done, in words.",
 )
 @click.option("--name", type=paramtypes.NAME, help="A name for people.")
 @attachments.options
@@ -66,7 +77,9 @@ def _words(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -
     "or 'YYYY-MM-DD HH:MM[:SS]' in local time. A time in the past means now.",
 )
 @limitoptions.every
-@click.option("--network", type=click.Choice(["none"]), default="none", help="The job's network.")
+@click.option(
+    "--network", type=paramtypes.Word(("none",)), default="none", help="The job's network."
+)
 @click.option("--init", is_flag=True, help="Put a small PID 1 in front that reaps children.")
 @json_option
 @pass_app
@@ -75,8 +88,11 @@ def run(
     /,
     *,
     words: tuple[str, ...],
+    detach: bool,
     wait: bool,
     follow: bool,
+    remove: bool,
+    dry_run: bool,
     name: str | None,
     environment: tuple[tuple[str, str], ...],
     env_files: tuple[str, ...],
@@ -94,7 +110,17 @@ def run(
 
     Options end at COMMAND or at `--`.
     """
-    attachments.check_outputs(outputs, waits=wait or follow)
+    waits = wait or follow
+    if detach and waits:
+        raise click.UsageError(
+            f"--detach and {'--follow' if follow else '--wait'} contradict each other"
+        )
+    if remove and not (waits or dry_run):
+        raise click.UsageError(
+            "--rm needs --wait or --follow, since nobody is there at the end of a detached job; "
+            "'jobletctl job delete' removes one later"
+        )
+    attachments.check_outputs(outputs, waits=waits or dry_run)
     plain, hidden = attachments.variables(environment, env_files, secrets, secret_files)
     given = attachments.opened(files, directories)
     spec = JobSpec(
@@ -107,6 +133,9 @@ def run(
         init=init,
         **limitoptions.given(limits),  # type: ignore[arg-type]
     )
+    if dry_run:
+        explain(app, spec, Attachments(secrets=hidden))
+        return 0
     submitted: list[str] = []
     uploads: list[Upload] = []
 
@@ -146,6 +175,8 @@ def run(
         if said := jobview.ending(ended):
             app.output.note(said)
         collected = await attachments.collect(client, app.output, job_id, outputs)
+        if remove and collected:
+            await client.delete(job_id)
         # A job that failed says more than that it left nothing.
         return jobview.exit_status(ended) or (0 if collected else 1)
 
@@ -163,74 +194,16 @@ def run(
         return INTERRUPTED
 
 
-@job.command("list")
-@click.option("--all", "everything", is_flag=True, help="All jobs, however many there are.")
-@click.option(
-    "--state",
-    "states",
-    type=click.Choice(_STATES, case_sensitive=False),
-    multiple=True,
-    help="Only jobs in this state. Repeatable.",
-)
-@click.option("--mine", is_flag=True, help="Only jobs of the calling user.")
-@click.option("--wide", is_flag=True, help="Also time in the queue, what was used, and the reason.")
-@click.option(
-    "--limit", type=click.IntRange(min=1), help=f"At most so many jobs; {LIST_LIMIT} if not given."
-)
-@json_option
-@pass_app
-def list_(
-    app: App,
-    *,
-    everything: bool,
-    states: tuple[str, ...],
-    mine: bool,
-    wide: bool,
-    limit: int | None,
-) -> int:
-    """List jobs, the newest first."""
-    if everything and limit is not None:
-        raise click.UsageError("--all and --limit contradict each other")
-    wanted = None if everything else limit or LIST_LIMIT
-
-    async def ask(client: JobletClient) -> tuple[list[JobStatus], bool]:
-        jobs: list[JobStatus] = []
-        cursor = ""
-        while wanted is None or len(jobs) < wanted:
-            room = PAGE_MAX if wanted is None else min(PAGE_MAX, wanted - len(jobs))
-            page = await client.list_jobs(
-                JobQuery(
-                    states=[JobState(state) for state in states],
-                    mine=mine,
-                    limit=room,
-                    cursor=cursor,
-                )
-            )
-            jobs.extend(page.jobs)
-            cursor = page.next
-            if not cursor:
-                break
-        return jobs, bool(cursor)
-
-    jobs, more = with_client(app.connector, ask)
-    if app.output.as_json:
-        app.output.document([one.known() for one in jobs])
-        return 0
-    if jobs:
-        rows = jobview.list_rows(jobs, _now_usec(), wide=wide)
-        app.output.table(jobview.list_titles(wide=wide), rows, elastic=jobview.LIST_ELASTIC)
-    else:
-        app.output.note("no jobs found")
-    if more and app.output.interactive:
-        app.output.note("there are more jobs; --all shows them")
-    return 0
+job.add_command(list_)
+job.add_command(inspect)
 
 
 @job.command()
 @click.argument("reference", type=paramtypes.JOB, metavar="ID")
+@pager_option
 @json_option
 @pass_app
-def status(app: App, *, reference: str) -> int:
+def status(app: App, *, reference: str, pager: bool) -> int:
     """Show what is known of a job."""
 
     async def ask(client: JobletClient) -> JobStatus:
@@ -241,14 +214,15 @@ def status(app: App, *, reference: str) -> int:
     if output.as_json:
         output.document(found.known())
         return 0
-    for label, text in jobview.head(found):
-        output.line(f"{label}: {text}")
-    output.state("Status: ", found.state)
-    for title, lines in jobview.sections(found, _now_usec()):
-        output.line()
-        output.line(f"{title}:")
-        for label, text in lines:
-            output.line(f"  {label}: {text}" if label else f"  {text}")
+    with output.paged(wanted=pager):
+        for label, text in jobview.head(found):
+            output.line(f"{label}: {text}")
+        output.state("Status: ", found.state)
+        for title, lines in jobview.sections(found, _now_usec()):
+            output.line()
+            output.line(f"{title}:")
+            for label, text in lines:
+                output.line(f"  {label}: {text}" if label else f"  {text}")
     return 0
 
 
@@ -266,7 +240,7 @@ def status(app: App, *, reference: str) -> int:
     type=paramtypes.SINCE,
     help="Only what came after a time, or in the last 10m; times as for 'job run --schedule'.",
 )
-@click.option("--stream", type=click.Choice([STDOUT, STDERR]), help="Only one of the streams.")
+@click.option("--stream", type=paramtypes.Word([STDOUT, STDERR]), help="Only one of the streams.")
 @click.option("-t", "--timestamps", is_flag=True, help="Put the time before each line.")
 @json_option
 @pass_app

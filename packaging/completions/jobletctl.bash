@@ -6,9 +6,9 @@
 _jobletctl_words() {
     case $1 in
         '')
-            echo 'job config certs' ;;
+            echo 'job events top nodes version config certs help config-help' ;;
         'job')
-            echo 'cancel cp delete delete-all list log run status stop update wait' ;;
+            echo 'cancel cp delete delete-all inspect list log run status stop update wait' ;;
         'config')
             echo 'check show' ;;
         'certs')
@@ -21,22 +21,30 @@ _jobletctl_words() {
 
 _jobletctl_options() {
     case $1 in
-        '' | 'job' | 'job cancel' | 'job cp' | 'job delete' | 'job status' | 'config' | 'certs' | 'certs issue' | 'certs list' | 'certs revoke' | 'certs show')
+        '')
+            echo '-v --version --json -h --help' ;;
+        'job' | 'job cancel' | 'job cp' | 'job delete' | 'nodes' | 'version' | 'config' | 'certs' | 'certs issue' | 'certs list' | 'certs revoke' | 'certs show')
             echo '--json -h --help' ;;
         'job delete-all')
             echo '--all-users --json -h --help' ;;
+        'job inspect' | 'job status' | 'config-help')
+            echo '--no-pager --json -h --help' ;;
         'job list')
-            echo '--all --state --mine --wide --limit --json -h --help' ;;
+            echo '--all --state --mine --filter --sort --wide --limit -w --watch --no-pager --json -h --help' ;;
         'job log')
             echo '--follow -f --no-follow --tail --since --stream -t --timestamps --json -h --help' ;;
         'job run')
-            echo '--wait -f --follow --name -e --env --env-file --secret-env --secret-env-file --upload --upload-dir --output --schedule --max-cpu --cpu-weight --cpu-cores --max-memory --max-io --max-iobps --max-iops --io-weight --max-tasks --timeout --stop-grace --max-work --max-tmp --max-shm --user --network --init --json -h --help' ;;
+            echo '-d --detach --wait -f --follow --rm --dry-run --name -e --env --env-file --secret-env --secret-env-file --upload --upload-dir --output --schedule --max-cpu --cpu-weight --cpu-cores --max-memory --max-io --max-iobps --max-iops --io-weight --max-tasks --timeout --stop-grace --max-work --max-tmp --max-shm --user --network --init --json -h --help' ;;
         'job stop')
             echo '--no-wait --json -h --help' ;;
         'job update')
             echo '--max-cpu --cpu-weight --cpu-cores --max-memory --max-io --max-iobps --max-iops --io-weight --max-tasks --json -h --help' ;;
         'job wait')
             echo '--timeout --json -h --help' ;;
+        'events')
+            echo '-n --count --json -h --help' ;;
+        'top')
+            echo '--interval -n --count --sort --wide --json -h --help' ;;
         'config check' | 'config show')
             echo '--file --json -h --help' ;;
         'certs export')
@@ -49,6 +57,8 @@ _jobletctl_options() {
             echo '--host --days --output --json -h --help' ;;
         'certs renew')
             echo '--days --keep-key --json -h --help' ;;
+        'help')
+            echo '--no-pager -h --help' ;;
         *) return 1 ;;
     esac
 }
@@ -57,7 +67,7 @@ _jobletctl_valued() {
     case $1 in
         'job list --state')
             echo 'words PENDING SCHEDULED INITIALIZING RUNNING COMPLETED FAILED STOPPED CANCELED TIMEOUT' ;;
-        'job list --limit' | 'job log --tail' | 'job log --since' | 'job run --name' | 'job run --schedule' | 'job run --max-cpu' | 'job run --cpu-weight' | 'job run --cpu-cores' | 'job run --max-memory' | 'job run --max-io' | 'job run --max-iobps' | 'job run --max-iops' | 'job run --io-weight' | 'job run --max-tasks' | 'job run --timeout' | 'job run --stop-grace' | 'job run --max-work' | 'job run --max-tmp' | 'job run --max-shm' | 'job run --user' | 'job update --max-cpu' | 'job update --cpu-weight' | 'job update --cpu-cores' | 'job update --max-memory' | 'job update --max-io' | 'job update --max-iobps' | 'job update --max-iops' | 'job update --io-weight' | 'job update --max-tasks' | 'job wait --timeout' | 'certs export --node' | 'certs init --host' | 'certs init --days' | 'certs issue client --days' | 'certs issue server --host' | 'certs issue server --days' | 'certs renew --days')
+        'job list --filter' | 'job list --sort' | 'job list --limit' | 'job log --tail' | 'job log --since' | 'job run --name' | 'job run --schedule' | 'job run --max-cpu' | 'job run --cpu-weight' | 'job run --cpu-cores' | 'job run --max-memory' | 'job run --max-io' | 'job run --max-iobps' | 'job run --max-iops' | 'job run --io-weight' | 'job run --max-tasks' | 'job run --timeout' | 'job run --stop-grace' | 'job run --max-work' | 'job run --max-tmp' | 'job run --max-shm' | 'job run --user' | 'job update --max-cpu' | 'job update --cpu-weight' | 'job update --cpu-cores' | 'job update --max-memory' | 'job update --max-io' | 'job update --max-iobps' | 'job update --max-iops' | 'job update --io-weight' | 'job update --max-tasks' | 'job wait --timeout' | 'events -n' | 'events --count' | 'top --interval' | 'top -n' | 'top --count' | 'certs export --node' | 'certs init --host' | 'certs init --days' | 'certs issue client --days' | 'certs issue server --host' | 'certs issue server --days' | 'certs renew --days')
             echo 'nothing' ;;
         'job log --stream')
             echo 'words stdout stderr' ;;
@@ -69,6 +79,8 @@ _jobletctl_valued() {
             echo 'directory' ;;
         'job run --network')
             echo 'words none' ;;
+        'top --sort')
+            echo 'words cpu memory tasks read written time name owner' ;;
         'certs issue client --role')
             echo 'words viewer developer maintainer admin' ;;
         *) return 1 ;;
@@ -83,13 +95,13 @@ _jobletctl_argument() {
             echo 'file' ;;
         'job delete')
             echo 'jobs --state=COMPLETED --state=FAILED --state=STOPPED --state=CANCELED --state=TIMEOUT' ;;
-        'job log' | 'job status' | 'job update')
+        'job inspect' | 'job log' | 'job status' | 'job update')
             echo 'jobs' ;;
         'job run')
             echo 'command' ;;
         'job stop' | 'job wait')
             echo 'jobs --state=PENDING --state=SCHEDULED --state=INITIALIZING --state=RUNNING' ;;
-        'certs export' | 'certs issue client' | 'certs renew' | 'certs revoke' | 'certs show')
+        'certs export' | 'certs issue client' | 'certs renew' | 'certs revoke' | 'certs show' | 'help')
             echo 'nothing' ;;
         *) return 1 ;;
     esac

@@ -15,6 +15,8 @@ _jobletctl() {
     local curcontext="$curcontext" state line
     local -a words_here
     _arguments -s -S -C \
+        '(-v --version)-v[Show the version of jobletctl]' \
+        '(-v --version)--version[Show the version of jobletctl]' \
         '(--json)--json[Print results as JSON]' \
         '(-h --help)-h[Show this message and exit]' \
         '(-h --help)--help[Show this message and exit]' \
@@ -24,15 +26,27 @@ _jobletctl() {
     word)
         words_here=(
             'job:Run commands as jobs, watch and end them'
+            'events:Print what happens to the jobs of this host, from now on until Ctrl-C'
+            'top:Show what running jobs use, until Ctrl-C or q\: CPU, memory, tasks, disk'
+            'nodes:Show the hosts that jobs can be run on\: this one'
+            'version:Show the versions of this client and of the daemon'
             'config:Show and check the settings of jobletd'
             'certs:Make and manage the certificates of remote access'
+            'help:Show the help of a command, such as '\''jobletctl help job run'\'''
+            'config-help:Show where settings are, and which variables count'
         )
         _describe command words_here ;;
     rest)
         case $words[1] in
         job) _jobletctl_job ;;
+        events) _jobletctl_events ;;
+        top) _jobletctl_top ;;
+        nodes) _jobletctl_nodes ;;
+        version) _jobletctl_version ;;
         config) _jobletctl_config ;;
         certs) _jobletctl_certs ;;
+        help) _jobletctl_help ;;
+        config-help) _jobletctl_config_help ;;
         esac ;;
     esac
 }
@@ -53,6 +67,7 @@ _jobletctl_job() {
             'cp:Copy a file or directory out of a job'\''s /work'
             'delete:Remove ended jobs with their logs and work directories'
             'delete-all:Remove all ended jobs of the calling user'
+            'inspect:Print everything that is known of jobs, as a JSON array'
             'list:List jobs, the newest first'
             'log:Print the output of a job\: its stdout to stdout, its stderr to stderr'
             'run:Submit a command as a job and print the job'\''s id'
@@ -68,6 +83,7 @@ _jobletctl_job() {
         cp) _jobletctl_job_cp ;;
         delete) _jobletctl_job_delete ;;
         delete-all) _jobletctl_job_delete_all ;;
+        inspect) _jobletctl_job_inspect ;;
         list) _jobletctl_job_list ;;
         log) _jobletctl_job_log ;;
         run) _jobletctl_job_run ;;
@@ -112,13 +128,27 @@ _jobletctl_job_delete_all() {
         '(-h --help)--help[Show this message and exit]'
 }
 
+_jobletctl_job_inspect() {
+    _arguments -s -S \
+        '(--no-pager)--no-pager[Print what is longer than the terminal as it is, without $PAGER]' \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]' \
+        '*: :_jobletctl_jobs'
+}
+
 _jobletctl_job_list() {
     _arguments -s -S \
         '(--all)--all[All jobs, however many there are]' \
         '*--state=[Only jobs in this state]:STATE:(PENDING SCHEDULED INITIALIZING RUNNING COMPLETED FAILED STOPPED CANCELED TIMEOUT)' \
         '(--mine)--mine[Only jobs of the calling user]' \
+        '*--filter=[Only jobs of which this is true]:KEY=VALUE: ' \
+        '(--sort)--sort=[Order by submitted, start, end, duration, name, state, owner, exit-code, queued, cpu, memory, read, written]:KEY: ' \
         '(--wide)--wide[Also time in the queue, what was used, and the reason]' \
         '(--limit)--limit=[At most so many jobs]:N: ' \
+        '(-w --watch)-w[Show the list again when something changes, until Ctrl-C or q]' \
+        '(-w --watch)--watch[Show the list again when something changes, until Ctrl-C or q]' \
+        '(--no-pager)--no-pager[Print what is longer than the terminal as it is, without $PAGER]' \
         '(--json)--json[Print results as JSON]' \
         '(-h --help)-h[Show this message and exit]' \
         '(-h --help)--help[Show this message and exit]'
@@ -142,9 +172,13 @@ _jobletctl_job_log() {
 
 _jobletctl_job_run() {
     _arguments -s -S \
+        '(-d --detach)-d[Print the id and do not wait]' \
+        '(-d --detach)--detach[Print the id and do not wait]' \
         '(--wait)--wait[Wait for the end]' \
         '(-f --follow)-f[Show the output as it comes, and wait as --wait does]' \
         '(-f --follow)--follow[Show the output as it comes, and wait as --wait does]' \
+        '(--rm)--rm[Delete the job, its log and its files after its end]' \
+        '(--dry-run)--dry-run[Run nothing\: show the properties of the scope and what would be done, in words]' \
         '(--name)--name=[A name for people]:NAME: ' \
         '*-e+[A variable for the job]:NAME\[=VALUE:_parameters -g "*export*"' \
         '*--env=[A variable for the job]:NAME\[=VALUE:_parameters -g "*export*"' \
@@ -181,6 +215,7 @@ _jobletctl_job_run() {
 
 _jobletctl_job_status() {
     _arguments -s -S \
+        '(--no-pager)--no-pager[Print what is longer than the terminal as it is, without $PAGER]' \
         '(--json)--json[Print results as JSON]' \
         '(-h --help)-h[Show this message and exit]' \
         '(-h --help)--help[Show this message and exit]' \
@@ -220,6 +255,41 @@ _jobletctl_job_wait() {
         '(-h --help)-h[Show this message and exit]' \
         '(-h --help)--help[Show this message and exit]' \
         '*: :_jobletctl_jobs --state=PENDING --state=SCHEDULED --state=INITIALIZING --state=RUNNING'
+}
+
+_jobletctl_events() {
+    _arguments -s -S \
+        '(-n --count)-n+[End after so many events]:N: ' \
+        '(-n --count)--count=[End after so many events]:N: ' \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]'
+}
+
+_jobletctl_top() {
+    _arguments -s -S \
+        '(--interval)--interval=[Time between two pictures]:DURATION: ' \
+        '(-n --count)-n+[End after so many pictures]:N: ' \
+        '(-n --count)--count=[End after so many pictures]:N: ' \
+        '(--sort)--sort=[What to order by]:SORT:(cpu memory tasks read written time name owner)' \
+        '(--wide)--wide[Also name, owner, CPU time and limits]' \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]'
+}
+
+_jobletctl_nodes() {
+    _arguments -s -S \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]'
+}
+
+_jobletctl_version() {
+    _arguments -s -S \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]'
 }
 
 _jobletctl_config() {
@@ -390,6 +460,22 @@ _jobletctl_certs_show() {
         '(-h --help)-h[Show this message and exit]' \
         '(-h --help)--help[Show this message and exit]' \
         '1: : '
+}
+
+_jobletctl_help() {
+    _arguments -s -S \
+        '(--no-pager)--no-pager[Print what is longer than the terminal as it is, without $PAGER]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]' \
+        '*: : '
+}
+
+_jobletctl_config_help() {
+    _arguments -s -S \
+        '(--no-pager)--no-pager[Print what is longer than the terminal as it is, without $PAGER]' \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]'
 }
 
 _jobletctl "$@"
