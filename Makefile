@@ -1,11 +1,9 @@
 # Each target is one line; the work is in tests/ and packaging/.
 PYTHON = .venv/bin/python
 GROUND = $(PYTHON) -m tests.container.ground
-BENCH = /usr/local/lib/joblet-bench
-RESULTS = /var/tmp/joblet-bench
 RELEASE = 13
 
-.PHONY: provision test lint bench shell vm install deb wheel man proto clean
+.PHONY: provision test lint bench bench-vm shell vm install deb wheel man proto clean
 
 provision:  ## Debian packages and .venv, for everything below
 	tests/provision
@@ -16,8 +14,11 @@ test: provision  ## every tier; a skip is a failure; needs root
 lint: provision  ## ruff and mypy
 	$(PYTHON) -m pytest -q tests/contract/test_lint.py
 
-bench: provision  ## the bars, measured in the container ground; table and JSON in build/bench; needs root
-	$(GROUND) --copy tests/bench:$(BENCH)/tests/bench --fetch $(RESULTS):build/bench -- env PYTHONPATH=$(BENCH) python3 -m tests.bench.run --output $(RESULTS)
+bench: provision  ## the bars and the peers, measured in a container; table and JSON in build/bench; needs root
+	$(PYTHON) -m tests.bench.ground --output build/bench
+
+bench-vm: provision  ## what limits, ids and quotas cost where they are enforced; in build/bench-vm; needs root
+	$(PYTHON) -m tests.bench.ground --vm --output build/bench-vm
 
 shell: provision  ## a machine of the container ground, with a shell in it; needs root
 	$(GROUND)

@@ -5,20 +5,22 @@ Takes what was measured and makes rows. A missed bar is a NO in the table and no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from tests.bench.contenders import CRUN, SANDBOX, SCOPE
+from tests.bench.contenders import CRUN, DOCKER, SANDBOX, SCOPE
 from tests.bench.joblet_jobs import NAME
 from tests.bench.memory import JOBLETD, Memory
 from tests.bench.output import Duel
 from tests.bench.report import Row
 from tests.bench.samples import Series, by_round, median_of, percentile, rate_of
+from tests.bench.scale import FINISHED, LIVE, Crowd
 
 STORAGE = "fdatasync of 4 KiB"
-_LATENCY_MAX = {CRUN: 0.7, SANDBOX: 1 / 3}
+_LATENCY_MAX = {CRUN: 0.7, SANDBOX: 1 / 3, DOCKER: 1 / 20}
 _TAIL_MAX = 5
 _RATE_MIN = {SCOPE: 1.0}
+_CROWD_MIN = {LIVE: 0.85, FINISHED: 0.95}
 _PRIVATE_MAX_KIB = 1024
 _IDLE_MAX_KIB = 120 * 1000**2 / 1024
 _DAEMON_MAX_KIB = 50 * 1000**2 / 1024
@@ -57,13 +59,7 @@ def rate(measured: Measured) -> Iterator[Row]:
     for concurrency, contenders in measured.items():
         ours = contenders[NAME]
         for name, series in contenders.items():
-            row = Row(
-                bar=3,
-                what=f"{name}, {concurrency} at a time",
-                n=len(series.seconds),
-                rate=series.rate,
-                rate_unit="/s",
-            )
+            row = _rate(3, f"{name}, {concurrency} at a time", series)
             if name != NAME:
                 ratio = ours.rate / series.rate
                 row = replace(row, ratio=ratio, rounds=by_round(ours, series, rate_of))
@@ -71,14 +67,25 @@ def rate(measured: Measured) -> Iterator[Row]:
             yield row
 
 
-def memory(weighed: Memory) -> Iterator[Row]:
-    """Bars 5 and 6; the ratio is to what the bar allows."""
+def crowds(measured: Iterable[Crowd]) -> Iterator[Row]:
+    """Bar 4: the ratio is the rate with so many there to the rate with none."""
+    for crowd in measured:
+        yield _rate(4, f"without {crowd.what}", crowd.without)
+        row = _rate(4, f"with {crowd.jobs} {crowd.what}", crowd.there)
+        row = replace(row, ratio=crowd.ratio, rounds=crowd.rounds)
+        yield _judged(row, least=_CROWD_MIN[crowd.what])
+
+
+def memory(weighed: Memory, peers: Mapping[str, float]) -> Iterator[Row]:
+    """Bars 5 and 6; the ratio is to what the bar allows. The peers' daemons have none."""
     yield _size(5, "private, per running job", weighed.jobs, weighed.private_each, _PRIVATE_MAX_KIB)
     yield _size(5, "PSS, per running job", weighed.jobs, weighed.pss_each)
     pss = weighed.idle.pss
     yield _size(6, "PSS, all processes, idle", 1, sum(pss.values()), _IDLE_MAX_KIB)
     for part, value in pss.items():
         yield _size(6, f"PSS, {part}", 1, value, _DAEMON_MAX_KIB if part == JOBLETD else None)
+    for peer, kib in peers.items():
+        yield _size(6, f"PSS, {peer}", 1, kib)
 
 
 def output(duels: list[Duel]) -> Iterator[Row]:
@@ -104,6 +111,10 @@ def _times(bar: int, what: str, series: Series, *, rate: bool = False) -> Row:
         rate=series.rate if rate else None,
         rate_unit="/s",
     )
+
+
+def _rate(bar: int, what: str, series: Series) -> Row:
+    return Row(bar=bar, what=what, n=len(series.seconds), rate=series.rate, rate_unit="/s")
 
 
 def _size(bar: int, what: str, n: int, kib: float, most: float | None = None) -> Row:

@@ -1,8 +1,8 @@
 """Who starts `true`: Joblet's peers, each as close to a Joblet job as its own options allow.
 
 Owns the command lines, the OCI bundle of crun and runc, and the trial that finds out what works on
-this machine. Starting them is left to spawner.py; Joblet itself is in joblet_jobs.py, with the same
-limits.
+this machine. Starting them is left to spawner.py, podman and docker to engines.py; Joblet itself is
+in joblet_jobs.py, with the same limits.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ UNSHARE = "unshare"
 BWRAP = "bwrap"
 CRUN = "crun"
 RUNC = "runc"
+PODMAN = "podman"
+DOCKER = "docker"
 SCOPE = "systemd-run --scope"
 SANDBOX = "systemd-run --wait, sandboxed"
 
@@ -70,6 +72,7 @@ class Peer:
     name: str
     command: Callable[[str], list[str]]
     note: str
+    share: float = 1.0  # of the runs that others do per round
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +88,25 @@ def peers(directory: Path) -> tuple[list[Peer], list[Missing]]:
     directory.chmod(0o755)  # a container's root is nobody here
     found: list[Peer] = []
     missing: list[Missing] = []
-    for name, variants in _variants(directory).items():
-        whys = []
-        for number, peer in enumerate(variants):
-            # A failed trial may leave its unit behind.
-            why = _trial(peer.command(f"joblet-bench-trial-{number}"))
-            if why is None:
-                found.append(peer)
-                break
-            whys.append(why)
+    for name, forms in _variants(directory).items():
+        peer = first_that_works(name, forms)
+        if isinstance(peer, Peer):
+            found.append(peer)
         else:
-            missing.append(Missing(name, "; ".join(whys)))
+            missing.append(peer)
     return found, missing
+
+
+def first_that_works(name: str, forms: list[Peer]) -> Peer | Missing:
+    """The first form of a peer that runs `true` here, or what each of them said."""
+    whys = []
+    for number, peer in enumerate(forms):
+        # A failed trial may leave its unit behind.
+        why = _trial(peer.command(f"joblet-bench-trial-{number}"))
+        if why is None:
+            return peer
+        whys.append(why)
+    return Missing(name, "; ".join(dict.fromkeys(whys)))
 
 
 def _variants(directory: Path) -> dict[str, list[Peer]]:
@@ -143,15 +153,19 @@ def _oci(runtime: str, bundle: Path, note: str) -> Peer:
     return Peer(runtime, lambda name: [*start, name], note)
 
 
-def _bundle(directory: Path, *, limits: bool) -> Path:
-    """A root of its own with the system's /usr and /etc in it, read-only."""
-    bundle = directory / ("limited" if limits else "unlimited")
-    root = bundle / "rootfs"
-    for name in ("dev", "etc", "proc", "tmp", "usr"):
+def make_root(root: Path) -> None:
+    """The places of a root into which the system's /usr is mounted."""
+    for name in ("dev", "etc", "proc", "run", "sys", "tmp", "usr"):
         (root / name).mkdir(parents=True, exist_ok=True)
     for name in ("bin", "lib", "lib64", "sbin"):
         if not (root / name).is_symlink():
             os.symlink(f"usr/{name}", root / name)
+
+
+def _bundle(directory: Path, *, limits: bool) -> Path:
+    """A root of its own with the system's /usr and /etc in it, read-only."""
+    bundle = directory / ("limited" if limits else "unlimited")
+    make_root(bundle / "rootfs")
     (bundle / "config.json").write_text(json.dumps(_oci_config(limits=limits)))
     return bundle
 

@@ -6,8 +6,10 @@ Owns the event loop of the bench; what is asked of it runs to its end before it 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from joblet.bus.connection import Connection, Typed
@@ -21,11 +23,26 @@ _MANAGER = ("org.joblet1", "/org/joblet1", "org.joblet1.Manager")
 # Against hanging; an endless wait would hide which call it was.
 _CALL_SECONDS = 120
 _POLL_SECONDS = 0.02
-_LIMITS = {
-    "max_cpu": Typed("u", CPU_PERCENT),
-    "max_memory": Typed("t", MEMORY_BYTES),
-    "max_tasks": Typed("t", TASKS),
-}
+# So many at a time are started or stopped where nobody measures that.
+_LANES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a job of a batch asks for beside its command; `archive` is a tar stream to upload."""
+
+    options: Mapping[str, Typed] = field(default_factory=dict)
+    archive: bytes = b""
+
+
+# What the peers get as well.
+LIMITED = Request(
+    {
+        "max_cpu": Typed("u", CPU_PERCENT),
+        "max_memory": Typed("t", MEMORY_BYTES),
+        "max_tasks": Typed("t", TASKS),
+    }
+)
 
 
 class Joblet:
@@ -43,9 +60,9 @@ class Joblet:
         self._runner.run(self._bus.close())
         self._runner.close()
 
-    def batch(self, count: int, concurrency: int) -> Batch:
+    def batch(self, count: int, concurrency: int, request: Request = LIMITED) -> Batch:
         """So many jobs `true`. Raises RuntimeError when one fails."""
-        return self._runner.run(self._batch(count, concurrency))
+        return self._runner.run(self._batch(count, concurrency, request))
 
     def output(self, command: Sequence[str], size: int) -> float:
         """The seconds of one job with output, whose log must hold all of it; leaves no job."""
@@ -59,25 +76,34 @@ class Joblet:
 
     def start(self, command: Sequence[str], count: int) -> list[str]:
         """The ids of so many jobs that are running now."""
+        jobs: list[str] = []
+        left = iter(range(count))
 
-        async def started() -> list[str]:
-            return list(await _together([self._running(command) for _ in range(count)]))
+        async def lane() -> None:
+            for _ in left:
+                jobs.append(await self._running(command))
 
-        return self._runner.run(started())
+        async def started() -> None:
+            await _together([lane() for _ in range(_LANES)])
+
+        self._runner.run(started())
+        return jobs
 
     def stop(self, jobs: Sequence[str]) -> None:
         """End these jobs."""
+        left = iter(jobs)
 
-        async def stopped(job: str) -> None:
-            await self._call("StopJob", "sa{sv}", [job, {}])
-            await self._call("WaitJob", "st", [job, 0])
+        async def lane() -> None:
+            for job in left:
+                await self._call("StopJob", "sa{sv}", [job, {}])
+                await self._call("WaitJob", "st", [job, 0])
 
         async def all_stopped() -> None:
-            await _together([stopped(job) for job in jobs])
+            await _together([lane() for _ in range(_LANES)])
 
         self._runner.run(all_stopped())
 
-    async def _batch(self, count: int, concurrency: int) -> Batch:
+    async def _batch(self, count: int, concurrency: int, request: Request) -> Batch:
         seconds: list[float] = []
         left = iter(range(count))
 
@@ -85,7 +111,7 @@ class Joblet:
             for _ in left:
                 begin = time.perf_counter()
                 wall = time.time()
-                job = await self._run(["true"])
+                job = await self._run(["true"], request)
                 accepted = time.perf_counter() - begin
                 status = await self._end(job)
                 seconds.append(time.perf_counter() - begin)
@@ -118,13 +144,24 @@ class Joblet:
         ):
             self.phases.setdefault(phase, []).append(seconds)
 
-    async def _run(self, command: Sequence[str]) -> str:
+    async def _run(self, command: Sequence[str], request: Request = LIMITED) -> str:
         spec = {
             "command": Typed("s", command[0]),
             "args": Typed("as", list(command[1:])),
-            **_LIMITS,
+            **request.options,
         }
-        job, _ = await self._call("RunJob", "a{sv}", [spec])
+        if not request.archive:
+            job, _ = await self._call("RunJob", "a{sv}", [spec])
+            return str(job)
+        # One of its own for each job: the daemon reads from where the last reader stopped.
+        archive = os.memfd_create("joblet-bench", os.MFD_CLOEXEC)
+        try:
+            os.pwrite(archive, request.archive, 0)
+            job, _ = await self._call(
+                "RunJob", "a{sv}", [{**spec, "upload_tar": Typed("h", archive)}]
+            )
+        finally:
+            os.close(archive)
         return str(job)
 
     async def _running(self, command: Sequence[str]) -> str:

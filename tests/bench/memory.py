@@ -77,6 +77,12 @@ def weigh(joblet: Joblet, jobs: int) -> Memory:
     return Memory(jobs, idle, busy)
 
 
+def pss_of(cgroup: Path) -> float:
+    """KiB that all processes of a cgroup hold, each its fair share of what is shared."""
+    pids = [pid for procs in cgroup.rglob("cgroup.procs") for pid in procs.read_text().split()]
+    return float(sum(_sizes(pid)[1] for pid in pids))
+
+
 def _footprint() -> Footprint:
     parts = [*_PARTS.values(), _IN_SCOPES]
     private, pss, processes = (dict.fromkeys(parts, 0) for _ in range(3))

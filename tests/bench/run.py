@@ -18,50 +18,64 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
+from joblet import config
 from joblet.paths import Paths
-from tests.bench import bars, memory, output, spawner
-from tests.bench.contenders import Missing, Peer, peers
+from tests.bench import additions, bars, memory, output, scale, spawner, steps
+from tests.bench.additions import Addition
+from tests.bench.contenders import DOCKER, Missing, Peer, peers
+from tests.bench.engines import engines
 from tests.bench.joblet_jobs import NAME, Joblet
 from tests.bench.report import Row, listing, table
 from tests.bench.samples import EVERYBODY, Batch, Series, percentile, with_cpu
 
+PARTS = ("jobs", "crowds", "memory", "output", "additions", "steps")
 CONCURRENCY = (1, 8)
 PARALLEL = CONCURRENCY[-1]
 WARM_UP = 40
 SLEEPERS = 100
+LIVE = 1_000
+FINISHED = 100_000
 SYNCS = 20
 # What one contender leaves for PID 1 to do is not to be charged to the next.
 SETTLE_SECONDS = 0.1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Results:
-    """All that was measured in one run."""
+    """All that was measured in one run; what was not asked for stays empty."""
 
     host: dict[str, object]
-    found: list[Peer]
-    missing: list[Missing]
-    jobs: dict[int, dict[str, Series]]
-    storage: Series
-    phases: dict[str, list[float]]
-    memory: memory.Memory
-    output: list[output.Duel]
+    found: list[Peer] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list)
+    jobs: dict[int, dict[str, Series]] = field(default_factory=dict)
+    storage: Series = field(default_factory=Series)
+    phases: dict[str, list[float]] = field(default_factory=dict)
+    crowds: list[scale.Crowd] = field(default_factory=list)
+    memory: memory.Memory | None = None
+    daemons: dict[str, float] = field(default_factory=dict)  # of peers: KiB when idle
+    output: list[output.Duel] = field(default_factory=list)
+    additions: list[Addition] = field(default_factory=list)
+    starts: dict[str, list[float]] = field(default_factory=dict)  # joblet-init alone, by plan
 
     @property
     def rows(self) -> list[Row]:
         """Bar by bar."""
-        return [
-            *bars.latency(self.jobs[1], self.storage),
-            *bars.tail(self.jobs, PARALLEL),
-            *bars.rate(self.jobs),
-            *bars.memory(self.memory),
-            *bars.output(self.output),
-        ]
+        rows: list[Row] = []
+        if self.jobs:
+            rows += bars.latency(self.jobs[1], self.storage)
+            rows += bars.tail(self.jobs, PARALLEL)
+            rows += bars.rate(self.jobs)
+        rows += bars.crowds(self.crowds)
+        if self.memory is not None:
+            rows += bars.memory(self.memory, self.daemons)
+        rows += bars.output(self.output)
+        return rows
 
     def cpu(self, name: str) -> dict[str, dict[str, float]]:
         """Processor time per job of a contender in ms: by part, then by concurrency."""
@@ -71,22 +85,53 @@ class Results:
                 parts.setdefault(part, {})[f"x{concurrency}"] = ms
         return parts
 
-    def steps(self) -> dict[str, dict[str, float]]:
-        """Where the time of a serial job went, in ms."""
-        return {
-            step: {f"p{percent}": 1000 * percentile(seconds, percent) for percent in (50, 90, 99)}
-            for step, seconds in self.phases.items()
-        }
+    def added(self) -> dict[str, dict[str, float]]:
+        """What one thing more adds to a job, in ms."""
+        return {one.name: one.over(self.additions[0]) for one in self.additions}
+
+    def listings(self) -> dict[str, dict[str, dict[str, float]]]:
+        """What has no bar, by title."""
+        found = {}
+        if self.jobs:
+            everybody = {
+                name: self.cpu(name)[EVERYBODY] for name in (NAME, *(p.name for p in self.found))
+            }
+            found = {
+                f"{NAME} x1: where the time of a job goes, ms": percentiles(self.phases),
+                f"{NAME}: processor time per job, ms": self.cpu(NAME),
+                "processor time per job, whole machine, ms": everybody,
+            }
+        if self.memory is not None:
+            found[f"{NAME}: processes and private memory"] = self.memory.by_part()
+        if self.additions:
+            found["one thing more for a job: whole job, and what it adds, ms"] = self.added()
+        if self.starts:
+            found["joblet-init alone: request to program, ms"] = percentiles(self.starts)
+            costs = percentiles(steps.costs(self.starts))
+            found["of that, job by job: the cost of its parts, ms"] = costs
+        return found
+
+
+def percentiles(lines: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+    """Seconds by name, as ms."""
+    return {
+        name: {f"p{percent}": 1000 * percentile(seconds, percent) for percent in (50, 90, 99)}
+        for name, seconds in lines.items()
+    }
 
 
 def main() -> int:
     """Measure, print, write down."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.bench.run")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--parts", type=_parts, default=PARTS, help=f"of {','.join(PARTS)}")
     parser.add_argument("--rounds", type=int, default=20, help="of bars 1 to 3")
     parser.add_argument("--batch", type=int, default=50, help="jobs per round and contender")
+    parser.add_argument("--crowd-rounds", type=int, default=10, help="of bar 4")
     parser.add_argument("--output-rounds", type=int, default=4, help="of bar 7")
     parser.add_argument("--output-share", type=float, default=1.0, help="of bar 7's bytes")
+    parser.add_argument("--added-rounds", type=int, default=8, help="of what one thing more adds")
+    parser.add_argument("--starts", type=int, default=300, help="of joblet-init alone, each plan")
     options = parser.parse_args()
     results = _measure(options)
     text = _text(results)
@@ -97,21 +142,62 @@ def main() -> int:
     return 0
 
 
+def _parts(text: str) -> Sequence[str]:
+    wanted = text.split(",")
+    unknown = set(wanted) - set(PARTS)
+    if unknown:
+        raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}")
+    return wanted
+
+
 def _measure(options: argparse.Namespace) -> Results:
-    host = _host()
-    with tempfile.TemporaryDirectory(dir="/run") as scratch, Joblet() as joblet:
-        found, missing = peers(Path(scratch))
+    results = Results(_host())
+    wanted = options.parts
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/run")))
+        joblet = stack.enter_context(Joblet())
         joblet.batch(WARM_UP, PARALLEL)
-        weighed = memory.weigh(joblet, SLEEPERS)
-        joblet.phases.clear()
-        jobs, storage = _jobs(joblet, found, options.rounds, options.batch)
-        duels = [output.Duel(writer) for writer in output.writers(options.output_share)]
-        for _ in range(options.output_rounds):
-            for duel in duels:
-                output.fight(duel, joblet)
-        phases = joblet.phases
-    host["load at the end"] = os.getloadavg()[0]
-    return Results(host, found, missing, jobs, storage, phases, weighed, duels)
+        if "memory" in wanted:
+            results.memory = memory.weigh(joblet, SLEEPERS)
+        # Before the daemon of a peer is there, and after others have left theirs.
+        if "additions" in wanted:
+            results.additions = additions.measure(
+                joblet, CONCURRENCY, options.added_rounds, options.batch
+            )
+        if "steps" in wanted:
+            results.starts = steps.measure(options.starts)
+        if "output" in wanted:
+            results.output = [output.Duel(one) for one in output.writers(options.output_share)]
+            for _ in range(options.output_rounds):
+                for duel in results.output:
+                    output.fight(duel, joblet)
+        if "crowds" in wanted:
+            results.crowds = scale.measure(
+                joblet, _live(), FINISHED, options.crowd_rounds, 2 * options.batch
+            )
+        if "jobs" in wanted:
+            _meet_peers(results, stack, scratch)
+            joblet.phases.clear()
+            results.jobs, results.storage = _jobs(
+                joblet, results.found, options.rounds, options.batch
+            )
+            results.phases = joblet.phases
+    results.host["load at the end"] = os.getloadavg()[0]
+    return results
+
+
+def _live() -> int:
+    """As many living jobs as leave room for those that are measured."""
+    return min(LIVE, config.read(Paths().config_file).config.jobs.max_running - PARALLEL)
+
+
+def _meet_peers(results: Results, stack: ExitStack, scratch: Path) -> None:
+    results.found, results.missing = peers(scratch)
+    there = stack.enter_context(engines(scratch))
+    results.found += there.found
+    results.missing += there.missing
+    if there.docker_cgroup is not None:
+        results.daemons[f"{DOCKER}: dockerd, containerd"] = memory.pss_of(there.docker_cgroup)
 
 
 def _jobs(
@@ -137,7 +223,12 @@ def _jobs(
 
 
 def _spawning(peer: Peer, names: Iterator[str], batch: int) -> Callable[[int], Batch]:
-    return lambda at: spawner.run([peer.command(next(names)) for _ in range(batch)], at)
+    def run(concurrency: int) -> Batch:
+        # Those that do fewer still do as many as can be under way.
+        count = max(round(batch * peer.share), concurrency)
+        return spawner.run([peer.command(next(names)) for _ in range(count)], concurrency)
+
+    return run
 
 
 def _sync(count: int) -> Batch:
@@ -155,36 +246,35 @@ def _text(results: Results) -> str:
     facts = [f"{name}: {value}" for name, value in results.host.items()]
     facts += [f"{peer.name}: {peer.note}" for peer in results.found]
     facts += [f"{peer.name}: not measured: {peer.why}" for peer in results.missing]
-    everybody = {
-        name: results.cpu(name)[EVERYBODY] for name in (NAME, *(p.name for p in results.found))
-    }
-    parts = [
-        "\n".join(facts),
-        table(results.rows),
-        listing(f"{NAME} x1: where the time of a job goes, ms", results.steps()),
-        listing(f"{NAME}: processor time per job, ms", results.cpu(NAME)),
-        listing("processor time per job, whole machine, ms", everybody),
-        listing(f"{NAME}: processes and private memory", results.memory.by_part()),
-    ]
+    parts = ["\n".join(facts)]
+    if results.rows:
+        parts.append(table(results.rows))
+    parts += [listing(title, lines) for title, lines in results.listings().items()]
     return "\n\n".join(parts) + "\n"
 
 
 def _document(results: Results) -> dict[str, object]:
     return {
-        "version": 1,
+        "version": 2,
         "host": results.host,
         "peers": {peer.name: peer.note for peer in results.found},
         "missing": {peer.name: peer.why for peer in results.missing},
         "bars": [asdict(row) for row in results.rows],
-        "phases_ms": results.steps(),
+        "listings": results.listings(),
         "samples": {
             "jobs": {
                 str(concurrency): {name: asdict(series) for name, series in contenders.items()}
                 for concurrency, contenders in results.jobs.items()
             },
             "storage": asdict(results.storage),
-            "memory": asdict(results.memory),
+            "crowds": [asdict(crowd) for crowd in results.crowds],
+            "memory": None if results.memory is None else asdict(results.memory),
             "output": [asdict(duel) for duel in results.output],
+            "additions": {
+                one.name: {str(at): asdict(series) for at, series in one.series.items()}
+                for one in results.additions
+            },
+            "starts": results.starts,
         },
     }
 

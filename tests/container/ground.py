@@ -19,7 +19,7 @@ whoever changes it puts it back:
 
 By hand: `python -m tests.container.ground` boots one and gives a shell; with `-- COMMAND` it runs
 that instead and passes its exit status on; `--copy HOST:INSIDE` before, `--fetch INSIDE:HOST`
-after.
+after. `--package NAME` adds Debian packages, in an image of its own.
 """
 
 from __future__ import annotations
@@ -77,15 +77,17 @@ def bare(root: Path) -> None:
 
 
 @contextmanager
-def ground(prepare: Callable[[Path], None] = install) -> Iterator[Machine]:
+def ground(
+    prepare: Callable[[Path], None] = install, packages: Sequence[str] = ()
+) -> Iterator[Machine]:
     """A booted machine, removed at the end. Raises NoGround when this host cannot give one.
 
-    `prepare` gets the unpacked root before its boot.
+    `prepare` gets the unpacked root before its boot; `packages` are there besides the usual ones.
     """
     if os.geteuid() != 0:
         raise NoGround("the container ground needs root")
     demand("systemd-nspawn", "nsenter")
-    tarball = image()
+    tarball = image(packages)
     machines = cache_directory() / "machines"
     sweep(machines)
     with Machine(machines) as machine:
@@ -112,9 +114,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.container.ground")
     parser.add_argument("--copy", action="append", default=[], metavar="HOST:INSIDE")
     parser.add_argument("--fetch", action="append", default=[], metavar="INSIDE:HOST")
+    parser.add_argument("--package", action="append", default=[], metavar="NAME")
     parser.add_argument("command", nargs="*", default=["bash", "-l"])
     options = parser.parse_args()
-    with ground() as machine:
+    with ground(packages=options.package) as machine:
         for pair in options.copy:
             source, _, target = pair.partition(":")
             _copy(Path(source), machine.path(target))

@@ -8,6 +8,7 @@ to machine.py.
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.grounds.cache import DEPENDENCIES, KEYRING, LEFT_OUT, MIRROR, NoGround, cached, demand
@@ -47,14 +48,14 @@ MASKED = (
 )
 
 
-def command_line(target: str) -> list[str]:
-    """The whole recipe: one mmdebstrap call."""
+def command_line(target: str, more: Sequence[str] = ()) -> list[str]:
+    """The whole recipe: one mmdebstrap call. `more` are packages of a variant."""
     return [
         "mmdebstrap",
         "--mode=root",
         "--variant=apt",
         f"--keyring={KEYRING}",
-        f"--include={','.join(PACKAGES)}",
+        f"--include={','.join((*PACKAGES, *more))}",
         *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in LEFT_OUT),
         '--aptopt=APT::Install-Recommends "false"',
         f'--customize-hook=chroot "$1" systemctl mask {" ".join(MASKED)}',
@@ -66,10 +67,17 @@ def command_line(target: str) -> list[str]:
     ]
 
 
-def image() -> Path:
-    """The tarball of the present recipe, made if it is not in the cache. Raises NoGround."""
+def image(more: Sequence[str] = ()) -> Path:
+    """The tarball of the present recipe, made if it is not in the cache. Raises NoGround.
+
+    With more packages it is a tarball of its own, so nobody else pays for them.
+    """
     demand("mmdebstrap", "tar")
-    return cached(SUITE, command_line(""), _make, suffix=".tar")
+
+    def make(tarball: Path) -> None:
+        _make(command_line(str(tarball), more))
+
+    return cached(SUITE, command_line("", more), make, suffix=".tar")
 
 
 def unpack(tarball: Path, root: Path) -> None:
@@ -78,9 +86,7 @@ def unpack(tarball: Path, root: Path) -> None:
     subprocess.run(["tar", "-C", root, "--numeric-owner", "-xf", tarball], check=True)
 
 
-def _make(tarball: Path) -> None:
-    made = subprocess.run(
-        command_line(str(tarball)), stdin=subprocess.DEVNULL, capture_output=True, text=True
-    )
+def _make(command: list[str]) -> None:
+    made = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if made.returncode != 0:
         raise NoGround(f"mmdebstrap failed:\n{made.stderr[-4000:]}")
