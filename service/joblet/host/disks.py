@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 from joblet.host.machine import CGROUP_ROOT
@@ -59,16 +60,22 @@ def weighs_io(disk: Disk, *, cgroups: str = CGROUP_ROOT, sys: str = SYS) -> bool
     """
     if disk.number is None:
         return False
-    device = os.path.realpath(f"{sys}/dev/block/{disk.number}")
-    if os.path.exists(f"{device}/partition"):
-        device = os.path.dirname(device)
+    device, whole = _whole(disk.number, sys)
     if "[bfq]" in _text(f"{device}/queue/scheduler"):
         return True
-    whole = _text(f"{device}/dev").strip()
     return any(
         line.startswith(f"{whole} ") and "enable=1" in line.split()
         for line in _text(f"{cgroups}/io.cost.qos").splitlines()
     )
+
+
+@cache
+def _whole(number: str, sys: str) -> tuple[str, str]:
+    """Directory and number of the disk that a device is, or is a part of."""
+    device = os.path.realpath(f"{sys}/dev/block/{number}")
+    if os.path.exists(f"{device}/partition"):
+        device = os.path.dirname(device)
+    return device, _text(f"{device}/dev").strip()
 
 
 def has_project_quota(path: str, *, mounts: str = MOUNTS) -> bool:
