@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from joblet.core.events import EventFeed
-from joblet.core.jobs import NO_SECRETS, JobManager
+from joblet.core.jobs import JobManager
+from joblet.core.submissions import NO_SECRETS
 from joblet.core.workdir import Draft
 from joblet.errors import InvalidSpec, NotFound, WrongState
 from joblet.model.events import JobChanged, JobFinished, JobNew, JobRemoved

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 
 from joblet import failpoints
 from joblet.config import Config
@@ -21,15 +20,17 @@ from joblet.core.events import EventFeed
 from joblet.core.locks import KeyedLocks
 from joblet.core.ports import Clock, JobFiles, JobHost, JobStore, SecretStore, WorkFiles
 from joblet.core.scheduler import Scheduler
-from joblet.core.shards import Shards, Weights
+from joblet.core.slices import Slices
+from joblet.core.submissions import NO_SECRETS, Submissions
 from joblet.core.tasks import Tasks
+from joblet.core.timers import Timers
 from joblet.core.verdict import Verdict
+from joblet.core.waiters import Waiters
 from joblet.core.workdir import Draft, WorkDirs
-from joblet.errors import Exhausted, HostFailure, InvalidSpec, JobletError, NotFound, WrongState
+from joblet.errors import HostFailure, InvalidSpec, JobletError, NotFound, WrongState
 from joblet.model.events import JobChanged, JobFinished, JobNew, JobRemoved
-from joblet.model.ids import check_job_reference, is_job_id, new_job_id
+from joblet.model.ids import check_job_reference, is_job_id
 from joblet.model.job import Accounting, Job, JobFilter, JobSpec, JobState, Reason, Remote
-from joblet.model.limits import WEIGHT_DEFAULT
 from joblet.model.run import (
     Caller,
     Ended,
@@ -46,17 +47,12 @@ log = logging.getLogger(__name__)
 # joblet-init is restarted by systemd at once; a job that meets its end this often meets a bug.
 _LAUNCHES_MAX = 5
 _CANDIDATES_SHOWN = 5
-# Stands where the id of a job that is only explained would be.
-_NO_JOB = "00000000-0000-4000-8000-000000000000"
 _DELETE_BATCH = 500
 # A record that could not be written (disk full) is tried again this much later.
 _RETRY_S = 1.0
 # Supervisors write within milliseconds; a shutdown does not wait for ever.
 _LAST_ENDS_S = 10.0
 _LOOK_AGAIN_S = 0.02
-NO_SECRETS: Mapping[str, str] = MappingProxyType({})
-# How long weights of slices may be behind; each costs PID 1 about as much as a scope.
-_WEIGH_S = 0.1
 _ENDED = frozenset(state for state in JobState if state.terminal)
 
 
@@ -88,26 +84,34 @@ class JobManager:
         self._locks = KeyedLocks()
         self._active: set[str] = set()  # jobs that take a place: starting or running
         self._launches: dict[str, int] = {}
-        self._waiters: dict[str, list[asyncio.Future[Job]]] = {}
-        self._deadlines: dict[str, asyncio.TimerHandle] = {}
-        self._coming: set[str] = set()  # jobs whose secrets are kept, and whose row is not yet
+        self._waiters = Waiters()
+        self._deadlines = Timers()
         # Ends that are decided and that the disk does not take yet: when they are tried again.
-        self._unrecorded: dict[str, asyncio.TimerHandle] = {}
+        self._unrecorded = Timers()
         self._scheduler = Scheduler(config.jobs.max_running)
-        self._shards = Shards(config.jobs.scope_shard_size)
         self._work = WorkDirs(config.ids, facts, files, mover)
         self._tasks = Tasks()
+        self._slices = Slices(config.jobs.scope_shard_size, host, self._tasks)
+        self._submissions = Submissions(
+            config=config,
+            facts=facts,
+            store=store,
+            host=host,
+            secrets=secrets,
+            work=self._work,
+            clock=clock,
+            tasks=self._tasks,
+            waiting=lambda: len(self._scheduler),
+        )
         self._alarm: asyncio.TimerHandle | None = None
-        self._weighing: asyncio.TimerHandle | None = None
         self._started = False
         self._held = False
-        self._seq = 0
 
     # Life of the manager.
 
     async def load(self) -> None:
         """Take over what earlier daemons gave out; before anything else."""
-        self._seq = await self._store.last_seq()
+        await self._submissions.load()
         self._work.load(await self._store.projects())
 
     def start(self) -> None:
@@ -130,10 +134,9 @@ class JobManager:
         self._started = False
         if self._alarm is not None:
             self._alarm.cancel()
-        if self._weighing is not None:
-            self._weighing.cancel()
-        for timer in (*self._deadlines.values(), *self._unrecorded.values()):
-            timer.cancel()
+        self._slices.close()
+        self._deadlines.close()
+        self._unrecorded.close()
         await self._tasks.cancel()
 
     async def record_last_ends(self) -> None:
@@ -168,16 +171,7 @@ class JobManager:
         Nothing is left when this raises or is cancelled. Raises InvalidSpec and what else the
         archive is refused with, Exhausted, HostFailure.
         """
-        spec = self._admitted(spec)
-        return await self._work.fill(spec, upload, caller)
-
-    def _admitted(self, spec: JobSpec) -> JobSpec:
-        settled = admission.settle(spec, self._config, self._facts())
-        if len(self._scheduler) >= self._config.jobs.max_waiting:
-            raise Exhausted(
-                f"{len(self._scheduler)} jobs are waiting already; try again when some have ended"
-            )
-        return settled
+        return await self._submissions.upload(spec, upload, caller)
 
     async def submit(
         self,
@@ -194,17 +188,11 @@ class JobManager:
 
         Raises InvalidSpec, Exhausted, HostFailure.
         """
-        try:
-            job = self._new_job(self._admitted(spec), owner_uid, remote, draft)
-            await self._insert(job, secrets)
-        except BaseException:
-            if draft is not None:
-                await asyncio.shield(self._work.discard(draft))
-            raise
-        if draft is not None:
-            self._work.accepted(draft)
+        job = await self._submissions.accept(
+            spec, owner_uid=owner_uid, remote=remote, draft=draft, secrets=secrets
+        )
         self._live[job.id] = job
-        self._coming.discard(job.id)
+        self._submissions.known(job)
         self._events.publish(JobNew(job))
         self.enqueue(job)
         return job
@@ -217,66 +205,7 @@ class JobManager:
         None of it exists afterwards; whether there is room in the queue is not asked. Raises
         InvalidSpec.
         """
-        settled = admission.settle(spec, self._config, self._facts())
-        now = self._clock.now_usec()
-        due = max(now, settled.start_at_usec or 0)
-        job = Job(
-            id=_NO_JOB,
-            seq=0,
-            spec=settled,
-            owner_uid=owner_uid,
-            state=JobState.SCHEDULED if due > now else JobState.PENDING,
-            submitted_usec=now,
-            due_usec=due,
-            shard=0,
-            first_id=self._config.ids.first,
-            project=0,
-        )
-        return job, self._host.outline(job, secrets)
-
-    def _new_job(
-        self, spec: JobSpec, owner_uid: int, remote: Remote | None, draft: Draft | None
-    ) -> Job:
-        now = self._clock.now_usec()
-        due = max(now, spec.start_at_usec or 0)
-        self._seq += 1
-        return Job(
-            id=new_job_id() if draft is None else draft.job_id,
-            seq=self._seq,
-            spec=spec,
-            owner_uid=owner_uid,
-            remote=remote,
-            state=JobState.SCHEDULED if due > now else JobState.PENDING,
-            submitted_usec=now,
-            due_usec=due,
-            first_id=None if draft is None else draft.first_id,
-            project=None if draft is None else draft.project,
-        )
-
-    async def _insert(self, job: Job, secrets: Mapping[str, str]) -> None:
-        failpoints.between("submit.before-insert")
-        try:
-            if secrets:
-                # First these: a row promises them.
-                self._coming.add(job.id)
-                await self._secrets.keep(job.id, secrets)
-            await _to_the_end(self._store.insert(job))
-        except BaseException as err:
-            if secrets:
-                self._secrets.drop(job.id)
-                self._coming.discard(job.id)
-            if isinstance(err, HostFailure):
-                # A disk that reports an error may have taken it all the same, and the next daemon
-                # would run what this client is told has failed.
-                self._tasks.start(self._take_back(job.id), f"{job.id}: take back")
-            raise
-        failpoints.between("submit.after-insert")
-
-    async def _take_back(self, job_id: str) -> None:
-        try:
-            await self._store.delete([job_id])
-        except HostFailure as err:
-            log.warning("%s: refused, and perhaps on disk: %s", job_id, err)
+        return self._submissions.explain(spec, owner_uid=owner_uid, secrets=secrets)
 
     async def resolve(self, reference: str) -> Job:
         """The job that a whole id or a prefix names. Raises InvalidSpec, NotFound."""
@@ -335,8 +264,7 @@ class JobManager:
                     await self._store.respecify(job)
                     raise
             self._live[job.id] = changed
-            self._shards.reweigh(job.id, _weights(spec))
-            self._weigh_soon()
+            self._slices.reweigh(changed)
             log.info("%s: limits changed: %s", job.id, ", ".join(sorted(changes)))
             return changed
 
@@ -375,18 +303,7 @@ class JobManager:
         job = await self._get(job_id)
         if job.state.terminal:
             return job
-        future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
-        waiters = self._waiters.setdefault(job_id, [])
-        waiters.append(future)
-        try:
-            async with asyncio.timeout(timeout_usec / 1e6 if timeout_usec else None):
-                return await future
-        except TimeoutError:
-            return await self._get(job_id)
-        finally:
-            waiters.remove(future)
-            if not waiters:
-                self._waiters.pop(job_id, None)
+        return await self._waiters.until_ended(job_id, timeout_usec) or await self._get(job_id)
 
     async def page(self, wanted: JobFilter, *, before_seq: int | None, limit: int) -> list[Job]:
         """A page of jobs, newest first."""
@@ -464,7 +381,7 @@ class JobManager:
     @property
     def drafts(self) -> frozenset[str]:
         """Jobs to come that have files or secrets already and no row yet."""
-        return self._work.drafts | self._coming
+        return self._submissions.coming
 
     # From the queue to the program.
 
@@ -513,10 +430,9 @@ class JobManager:
                 job = job.moved(JobState.PENDING)
             job = job.moved(
                 JobState.INITIALIZING,
-                shard=self._shards.take(job_id, _weights(job.spec)),
+                shard=self._slices.take(job),
                 boot_id=self._host.boot_id(),
             )
-            self._weigh_soon()
             job = self._work.assign(job)
             self._live[job_id] = job
             self._events.publish(JobChanged(job))
@@ -628,10 +544,9 @@ class JobManager:
         """A job of an earlier daemon that runs, or is about to, or has just ended."""
         self._active.add(job.id)
         if job.shard is None:
-            job = replace(job, shard=self._shards.take(job.id, _weights(job.spec)))
+            job = replace(job, shard=self._slices.take(job))
         else:
-            self._shards.adopt(job.id, job.shard, _weights(job.spec))
-        self._weigh_soon()
+            self._slices.adopt(job, job.shard)
         self._work.adopt(job)
         self._live[job.id] = job
         if fact.ended is not None and not fact.ended.gate_closed:
@@ -702,18 +617,15 @@ class JobManager:
             # The exit record stays where it is, and the job stays as it is, until it can be kept.
             log.error("%s: its end cannot be recorded yet: %s", job.id, err)
             self._live[job.id] = job
-            self._forget_timer(self._unrecorded, job.id)
-            self._unrecorded[job.id] = asyncio.get_running_loop().call_later(
-                _RETRY_S, self._retry, job, end, ended, suspicious
-            )
+            self._unrecorded.set(job.id, _RETRY_S, self._retry, job, end, ended, suspicious)
             return False
         failpoints.between("finish.after-save")
         waited = job.state in (JobState.PENDING, JobState.SCHEDULED)
         has_traces = not waited or job.id in self._launches
         self._live.pop(job.id, None)
         self._launches.pop(job.id, None)
-        self._forget_timer(self._deadlines, job.id)
-        self._forget_timer(self._unrecorded, job.id)
+        self._deadlines.cancel(job.id)
+        self._unrecorded.cancel(job.id)
         self._release(job.id)
         self._work.ended(done)
         if job.spec.secret_names:
@@ -721,9 +633,7 @@ class JobManager:
         if ended is None or ended.gate_closed or ended.status_lost:
             # No supervisor may have done it.
             self._seal(job.id)
-        for future in self._waiters.get(job.id, ()):
-            if not future.done():
-                future.set_result(done)
+        self._waiters.tell(done)
         self._events.publish(JobFinished(done))
         if has_traces:
             # A stop, a timeout, a failed launch or an unknown end may leave a failed scope behind.
@@ -814,9 +724,7 @@ class JobManager:
         if not job.spec.timeout_usec or job.started_usec is None:
             return
         left_usec = job.started_usec + job.spec.timeout_usec - self._clock.now_usec()
-        self._deadlines[job.id] = asyncio.get_running_loop().call_later(
-            max(0.0, left_usec / 1e6), self._out_of_time, job.id
-        )
+        self._deadlines.set(job.id, left_usec / 1e6, self._out_of_time, job.id)
 
     def _out_of_time(self, job_id: str) -> None:
         self._tasks.start(self._expire(job_id), f"{job_id}: timeout")
@@ -844,52 +752,9 @@ class JobManager:
         await self._store.save(job, durable=False)
         self._events.publish(JobChanged(job))
 
-    @staticmethod
-    def _forget_timer(timers: dict[str, asyncio.TimerHandle], job_id: str) -> None:
-        timer = timers.pop(job_id, None)
-        if timer is not None:
-            timer.cancel()
-
     def _release(self, job_id: str) -> None:
         self._active.discard(job_id)
-        self._shards.release(job_id)
-        self._weigh_soon()
-
-    def _weigh_soon(self) -> None:
-        # Later, and at once for all that comes until then: a start waits for PID 1 often enough.
-        if self._weighing is None and self._shards.divided:
-            loop = asyncio.get_running_loop()
-            self._weighing = loop.call_later(
-                _WEIGH_S, lambda: self._tasks.start(self._weigh(), "weights of slices")
-            )
-
-    async def _weigh(self) -> None:
-        self._weighing = None
-        for shard, weights in self._shards.unsaid().items():
-            try:
-                await self._host.weigh(shard, cpu_weight=weights.cpu, io_weight=weights.io)
-            except HostFailure as err:
-                # The next job that comes or goes tries again.
-                log.warning("slice of shard %d keeps its weight: %s", shard, err)
-                return
-            self._shards.said(shard, weights)
-
-
-async def _to_the_end(work: Awaitable[None]) -> None:
-    """Wait for it even when cancelled: what it does cannot be taken back half-way.
-
-    A cancellation counts for nothing if it succeeds all the same.
-    """
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        task.result()
-
-
-def _weights(spec: JobSpec) -> Weights:
-    return Weights(spec.cpu_weight or WEIGHT_DEFAULT, spec.io_weight or WEIGHT_DEFAULT)
+        self._slices.release(job_id)
 
 
 def _accounting(ended: Ended) -> Accounting:

@@ -267,7 +267,7 @@ def test_the_manager_is_the_only_writer_of_job_state() -> None:
                 continue
             owner = ast.unparse(node.func.value)
             if node.func.attr == "moved" or (
-                owner.endswith("_store") and node.func.attr in ("insert", "save", "delete")
+                owner.endswith("_store") and node.func.attr in ("save", "respecify")
             ):
                 writers.add(file.name)
     assert writers == {"jobs.py"}

@@ -1,0 +1,35 @@
+"""Who waits for the end of which job."""
+
+from __future__ import annotations
+
+import asyncio
+
+from joblet.model.job import Job
+
+
+class Waiters:
+    """Futures by job; there only while somebody waits."""
+
+    def __init__(self) -> None:
+        self._futures: dict[str, list[asyncio.Future[Job]]] = {}
+
+    async def until_ended(self, job_id: str, timeout_usec: int) -> Job | None:
+        """The job when it ends; None when the time is up (0: no limit)."""
+        future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
+        waiting = self._futures.setdefault(job_id, [])
+        waiting.append(future)
+        try:
+            async with asyncio.timeout(timeout_usec / 1e6 if timeout_usec else None):
+                return await future
+        except TimeoutError:
+            return None
+        finally:
+            waiting.remove(future)
+            if not waiting:
+                self._futures.pop(job_id, None)
+
+    def tell(self, job: Job) -> None:
+        """A job has ended."""
+        for future in self._futures.get(job.id, ()):
+            if not future.done():
+                future.set_result(job)
