@@ -3,7 +3,11 @@ PYTHON = .venv/bin/python
 GROUND = $(PYTHON) -m tests.container.ground
 RELEASE = 13
 
-.PHONY: provision test lint bench bench-vm shell vm install deb wheel man proto clean
+.PHONY: demo provision test lint bench bench-vm shell vm install deb wheel man docs proto clean
+
+demo:  ## Joblet in a disposable virtual machine, with jobs that run into every limit; needs root
+	tests/provision demo
+	python3 -B -m tests.vm.demo --release $(RELEASE)
 
 provision:  ## Debian packages and .venv, for everything below
 	tests/provision
@@ -35,7 +39,7 @@ deb:  ## Debian packages of this checkout, in dist/
 wheel: provision  ## the client side as a Python package, in dist/
 	packaging/wheel
 
-man: provision  ## what man pages and completions tell of the sources
+man docs: provision  ## what man pages, completions and docs/dbus-api.md tell of the sources
 	$(PYTHON) packaging/pages
 
 proto:  ## the Python modules of the gRPC contract, from service/joblet/rpc/proto

@@ -15,7 +15,7 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,25 +34,6 @@ usermod --append --groups joblet member
 """
 
 
-@contextmanager
-def ground(release: str) -> Iterator[VirtualMachine]:
-    """A booted machine, removed at the end. Raises NoGround when this host cannot give one."""
-    if os.geteuid() != 0:
-        raise NoGround("the VM ground needs root")
-    demand("qemu-system-x86_64", "qemu-img", "ssh", "ssh-keygen", "setpriv")
-    booted_from = image(release)
-    machines = cache_directory() / "machines"
-    sweep(machines)
-    with VirtualMachine(machines, booted_from) as machine:
-        machine.boot()
-        install(machine)
-        state = machine.run(["systemctl", "is-system-running"], check=False).stdout.strip()
-        if state != "running":
-            failed = machine.run(["systemctl", "--failed", "--no-legend"]).stdout
-            raise AssertionError(f"the machine is {state}: {failed}")
-        yield machine
-
-
 def install(machine: VirtualMachine) -> None:
     """Joblet from this checkout, the way a person installs it."""
     packed = subprocess.run(
@@ -63,6 +44,30 @@ def install(machine: VirtualMachine) -> None:
     where = "/usr/src/joblet"
     machine.run(["mkdir", "-p", where])
     machine.run(["sh", "-c", INSTALL, "sh", where], input=packed)
+
+
+@contextmanager
+def ground(
+    release: str, prepare: Callable[[VirtualMachine], None] = install
+) -> Iterator[VirtualMachine]:
+    """A booted machine, removed at the end. Raises NoGround when this host cannot give one.
+
+    `prepare` gets it after its boot.
+    """
+    if os.geteuid() != 0:
+        raise NoGround("the VM ground needs root")
+    demand("qemu-system-x86_64", "qemu-img", "ssh", "ssh-keygen", "setpriv")
+    booted_from = image(release)
+    machines = cache_directory() / "machines"
+    sweep(machines)
+    with VirtualMachine(machines, booted_from) as machine:
+        machine.boot()
+        prepare(machine)
+        state = machine.run(["systemctl", "is-system-running"], check=False).stdout.strip()
+        if state != "running":
+            failed = machine.run(["systemctl", "--failed", "--no-legend"]).stdout
+            raise AssertionError(f"the machine is {state}: {failed}")
+        yield machine
 
 
 def main() -> int:
