@@ -122,6 +122,13 @@ def test_page_of_the_interfaces_has_every_member_with_its_arguments(path: Path) 
             assert f"{kind} {name}" in told[method.name]
 
 
+def test_page_of_the_interfaces_explains_every_error_of_the_contract() -> None:
+    contract = (CHECKOUT / "dbus/interfaces/org.joblet1.Manager.xml").read_text()
+    (listed,) = re.findall(r"Errors: org\.joblet1\.Error\.([\w,\s]+)\.", contract)
+    explained = re.findall(r"^\.It Er (\w+)$", (FOLDER / "org.joblet1.5").read_text(), re.MULTILINE)
+    assert sorted(explained) == sorted(re.findall(r"\w+", listed))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_mandoc_has_nothing_to_say(page: Path) -> None:
     needs("mandoc")
