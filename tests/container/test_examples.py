@@ -24,10 +24,3 @@ def test_secret_is_used_and_not_shown(machine: Machine) -> None:
     assert said.splitlines()[0] == "the password has 13 characters"
     assert '"PASSWORD": "***"' in said
     assert "horse" not in said
-
-
-def test_every_example_has_a_test_here(machine: Machine) -> None:
-    assert {path.name for path in (CHECKOUT / "examples").iterdir()} == {
-        "secret.sh",
-        "word-count.sh",
-    }

@@ -9,7 +9,7 @@ import pytest
 from tests.container.ground import CHECKOUT
 from tests.container.machine import Machine
 
-PAGES = ("jobletctl.1", "jobletd.8", "joblet.toml.5", "org.joblet1.5")
+PAGES = ("jobletctl.1", "jobletd.8", "joblet-bridge.8", "joblet.toml.5", "org.joblet1.5")
 # A job that failed, for the examples that look for one.
 FAILED = ["jobletctl", "job", "run", "--wait", "--", "false"]
 

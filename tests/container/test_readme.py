@@ -1,4 +1,8 @@
-"""The commands of README.md do what it says, as they stand there."""
+"""README.md is true: its transcripts come out as they stand there, typed by a user of the group.
+
+What needs real limits is in tests/vm/test_readme.py, what installs and removes in
+tests/package/test_readme.py.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +10,27 @@ import re
 
 import pytest
 
-from tests.container.ground import CHECKOUT
 from tests.container.machine import Machine
+from tests.grounds.pages import CHECKOUT, Block, blocks, follow
+from tests.grounds.shell import shell
 
-BLOCKS = re.findall(r"^```sh\n(.*?)^```$", (CHECKOUT / "README.md").read_text(), re.M | re.S)
+README = CHECKOUT / "README.md"
+SECTIONS = ("A tour", "Files and secrets", "Other programs")
+TRANSCRIPTS = [block for block in blocks(README, "console") if block.section in SECTIONS]
+EXAMPLE = "examples/run_job.py"
 
 
-def block_with(command: str) -> str:
-    """The one block that has this command."""
-    (found,) = (block for block in BLOCKS if command in block)
-    return str(found)
+@pytest.mark.parametrize("block", TRANSCRIPTS, ids=lambda block: block.text.splitlines()[0])
+def test_a_transcript_of_the_readme(machine: Machine, block: Block) -> None:
+    machine.run(["jobletctl", "job", "delete-all", "--all-users"])
+    machine.write_file("/home/member/run_job.py", (CHECKOUT / EXAMPLE).read_bytes())
+    with shell(machine, user="member") as typed:
+        follow(block, typed)
 
 
-@pytest.mark.parametrize("user", [None, "member"])
-def test_jobs_by_hand(machine: Machine, user: str | None) -> None:
-    script = block_with("--name counter")
-    said = machine.run(["sh", "-eu"], input=script, user=user).stdout
-    assert said.startswith("hello\n")
-    assert "1\n2\n3\n" in said
-    assert "counter" in said
+def script_of(section: str) -> str:
+    (block,) = (block for block in blocks(README, "sh") if block.section == section)
+    return block.text
 
 
 def test_files_and_secrets(machine: Machine) -> None:
@@ -39,7 +45,7 @@ printf '#!/bin/sh\\necho deployed' >deploy && chmod +x deploy
 id=$(jobletctl job run -- sh -c 'mkdir out; echo report >out/report.pdf')
 jobletctl job wait "$id" >/dev/null
 """
-    script = prepared + block_with("job cp") + "cat result.json report.pdf\n"
+    script = prepared + script_of("Files and secrets") + "cat result.json report.pdf\n"
     said = machine.run(["sh", "-eu"], input=script, user="member").stdout
     [job, *results] = said.splitlines()
     assert results == ["1,2", "report"]
@@ -47,15 +53,39 @@ jobletctl job wait "$id" >/dev/null
     assert machine.run(["jobletctl", "job", "log", job], user="member").stdout == "deployed\n"
 
 
-def test_jobs_by_busctl_alone(machine: Machine) -> None:
-    said = machine.run(["sh", "-eu"], input=block_with("busctl call")).stdout
-    started, listed = said.splitlines()
-    job_id = re.fullmatch(r'so "([0-9a-f-]{36})" "/org/joblet1/job/[0-9a-f_]{36}"', started)
-    assert job_id is not None
-    assert f'"id" s "{job_id[1]}"' in listed
-
-
-def test_installation_asks_for_the_packages_of_the_ground(machine: Machine) -> None:
-    install = next(line for line in block_with("make install").splitlines() if "apt-get" in line)
-    for package in install.split()[2:]:
+def test_remote_users_are_let_in_by_three_lines(machine: Machine) -> None:
+    install, *lines = script_of("Remote users").splitlines()
+    for package in install.removeprefix("apt-get install ").split():
         machine.run(["dpkg-query", "--show", package])
+    try:
+        machine.run(["sh", "-eu"], input="\n".join(lines))
+        listening = machine.run(["ss", "--listening", "--tcp", "--numeric", "--no-header"]).stdout
+        assert ":50051 " in listening
+    finally:
+        machine.run(["systemctl", "disable", "--now", "joblet-bridge"])
+        machine.run(["rm", "--recursive", "/etc/joblet/pki"])
+
+
+def test_the_example_ends_as_its_job_and_says_what_the_daemon_refused(machine: Machine) -> None:
+    program = (CHECKOUT / EXAMPLE).read_text()
+
+    def run(*words: str, user: str) -> tuple[int, str, str]:
+        done = machine.run(["python3", "-c", program, *words], user=user, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    status, said, note = run("sh", "-c", "seq 30000; exit 7", user="member")
+    assert (status, said) == (7, "".join(f"{n}\n" for n in range(1, 30001)))
+    assert re.fullmatch(r"[0-9a-f-]{36}: FAILED, exit\n", note)
+    status, said, note = run("echo", "hello", user="outsider")
+    assert (status, said) == (1, "")
+    assert note.startswith("org.joblet1.Error.NotAllowed: ")
+    assert run(user="member")[0] == 1
+
+
+def test_calls_that_other_pages_show(machine: Machine) -> None:
+    for page in ("docs/dbus-api.md", "SECURITY.md"):
+        text = (CHECKOUT / page).read_text()
+        lines = re.findall(r"^busctl .*$|(?<=`)busctl [^`]*", text, re.MULTILINE)
+        assert lines, page
+        for line in lines:
+            machine.run(["sh", "-eu"], input=line, user="member")

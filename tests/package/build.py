@@ -25,12 +25,14 @@ SOURCES = (
     "pyproject.toml",
     "README.md",
     "CHANGELOG.md",
+    "SECURITY.md",
     "service",
     "jobletctl",
     "dbus",
     "units",
     "packaging",
     "docs",
+    "examples",
 )
 _EPOCH = "1700000000"
 _VERSION = re.compile(r'^version = "(\d+)\.(\d+)\.(\d+)"$', re.MULTILINE)
