@@ -19,7 +19,7 @@ Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
 EPILOG = """\b
 Exit status:
-  0    success
+  0    success; also Ctrl-C in 'events', 'top' and 'job list --watch', which end in no other way
   1    an error; one sentence on standard error says which
   2    a mistake in the command line; nothing was done
   124  a time limit was reached: the job's own, or that of 'job wait --timeout'

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from tests.bench import lists
 from tests.bench.contenders import CRUN, DOCKER, SANDBOX, SCOPE
 from tests.bench.joblet_jobs import NAME
 from tests.bench.memory import JOBLETD, Memory
@@ -25,6 +26,7 @@ _PRIVATE_MAX_KIB = 1024
 _IDLE_MAX_KIB = 120 * 1000**2 / 1024
 _DAEMON_MAX_KIB = 50 * 1000**2 / 1024
 _OUTPUT_MIN = 0.5
+_LIST_MAX = 3
 
 Measured = Mapping[int, Mapping[str, Series]]  # by concurrency, then by contender
 
@@ -97,6 +99,19 @@ def output(duels: list[Duel]) -> Iterator[Row]:
         row = replace(row, ratio=sum(duel.file) / sum(duel.log), rounds=(min(ratios), max(ratios)))
         yield _judged(row, least=_OUTPUT_MIN)
         yield _output(duel, "into cat > file", duel.file)
+
+
+def listed(measured: Mapping[str, Series]) -> Iterator[Row]:
+    """Bar 9: whole processes; the ratio is to the import of click."""
+    base = measured[lists.IMPORT]
+    for name, series in measured.items():
+        row = _times(9, name, series)
+        if name != lists.IMPORT:
+            ratio = series.p(50) / base.p(50)
+            row = replace(row, ratio=ratio, rounds=by_round(series, base, median_of))
+        if name == lists.LIST:
+            row = _judged(row, most=_LIST_MAX)
+        yield row
 
 
 def _times(bar: int, what: str, series: Series, *, rate: bool = False) -> Row:

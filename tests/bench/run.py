@@ -26,7 +26,7 @@ from pathlib import Path
 
 from joblet import config
 from joblet.paths import Paths
-from tests.bench import additions, bars, memory, output, scale, spawner, steps
+from tests.bench import additions, bars, lists, memory, output, scale, spawner, steps
 from tests.bench.additions import Addition
 from tests.bench.contenders import DOCKER, Missing, Peer, peers
 from tests.bench.engines import engines
@@ -34,7 +34,7 @@ from tests.bench.joblet_jobs import NAME, Joblet
 from tests.bench.report import Row, listing, table
 from tests.bench.samples import EVERYBODY, Batch, Series, percentile, with_cpu
 
-PARTS = ("jobs", "crowds", "memory", "output", "additions", "steps")
+PARTS = ("jobs", "lists", "crowds", "memory", "output", "additions", "steps")
 CONCURRENCY = (1, 8)
 PARALLEL = CONCURRENCY[-1]
 WARM_UP = 40
@@ -62,6 +62,7 @@ class Results:
     output: list[output.Duel] = field(default_factory=list)
     additions: list[Addition] = field(default_factory=list)
     starts: dict[str, list[float]] = field(default_factory=dict)  # joblet-init alone, by plan
+    listed: dict[str, Series] = field(default_factory=dict)
 
     @property
     def rows(self) -> list[Row]:
@@ -75,6 +76,8 @@ class Results:
         if self.memory is not None:
             rows += bars.memory(self.memory, self.daemons)
         rows += bars.output(self.output)
+        if self.listed:
+            rows += bars.listed(self.listed)
         return rows
 
     def cpu(self, name: str) -> dict[str, dict[str, float]]:
@@ -132,6 +135,7 @@ def main() -> int:
     parser.add_argument("--output-share", type=float, default=1.0, help="of bar 7's bytes")
     parser.add_argument("--added-rounds", type=int, default=8, help="of what one thing more adds")
     parser.add_argument("--starts", type=int, default=300, help="of joblet-init alone, each plan")
+    parser.add_argument("--list-rounds", type=int, default=40, help="of bar 9")
     options = parser.parse_args()
     results = _measure(options)
     text = _text(results)
@@ -171,6 +175,8 @@ def _measure(options: argparse.Namespace) -> Results:
             for _ in range(options.output_rounds):
                 for duel in results.output:
                     output.fight(duel, joblet)
+        if "lists" in wanted:
+            results.listed = lists.measure(options.list_rounds)
         if "crowds" in wanted:
             results.crowds = scale.measure(
                 joblet, _live(), FINISHED, options.crowd_rounds, 2 * options.batch
@@ -275,6 +281,7 @@ def _document(results: Results) -> dict[str, object]:
                 for one in results.additions
             },
             "starts": results.starts,
+            "listed": {name: asdict(series) for name, series in results.listed.items()},
         },
     }
 
