@@ -273,7 +273,8 @@ SCENARIOS = {each.__name__: each for each in (run, clear, flood, stop, update, d
     r"\.service: Scheduled restart job",
     r"Failed to start jobletd\.service",
     # A process that ended in set-up before it was in its scope.
-    r"\.scope: (Failed to add PIDs|Failed with result 'resources')|Failed to start joblet-",
+    r"\.scope: (Failed to add PIDs|No PIDs left to attach|PID \d+ vanished before)",
+    r"\.scope: Failed with result 'resources'|Failed to start joblet-",
     r"its supervisor (ended with (-9|1)|is gone)",
     r"(launch failed|starting again): ",
 )
