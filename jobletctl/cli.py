@@ -100,7 +100,7 @@ class LazyGroup(Verbs):
     """A group whose commands are named by module and imported when one of them is called."""
 
     modules: Mapping[str, str] = {
-        "job": "jobletctl.commands.job",
+        "job": "jobletctl.commands.jobgroup",
         "events": "jobletctl.commands.events",
         "top": "jobletctl.commands.top",
         "nodes": "jobletctl.commands.host",

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from joblet.client.api import NO_ATTACHMENTS, Attachments, Explanation, JobletClient
+from joblet.client.api import (
+    NO_ATTACHMENTS,
+    Attachments,
+    JobletClient,
+)
+from joblet.client.looks import (
+    Explanation,
+)
 from joblet.model.job import JobSpec, JobState
 from joblet.model.limits import print_cpus, print_duration, print_size
 from jobletctl import jobview
@@ -30,7 +37,8 @@ def explain(app: App, spec: JobSpec, attached: Attachments = NO_ATTACHMENTS) -> 
     when = "at once, or when there is room"
     if told.state is JobState.SCHEDULED:
         when = f"at {jobview.moment_with_zone(told.due_usec)}, or when there is room then"
-    output.line(f"Nothing was run. The job would start {when}; zeros stand for its id.")
+    output.line(f"Nothing was run. The job would start {when}.")
+    output.line("Zeros stand for its id.")
     output.line()
     output.line(f"Scope: {told.unit}")
     for name, value in told.properties.items():

@@ -79,6 +79,17 @@ def shortened(text: str, width: int) -> str:
     return kept + _CUT
 
 
+def _fitting(widths: Sequence[int], room: int) -> list[int]:
+    """The widths of the first columns, as many as there is room for with two blanks between."""
+    fitting: list[int] = []
+    for width in widths:
+        room -= width + (2 if fitting else 0)
+        if room < 0:
+            break
+        fitting.append(width)
+    return fitting
+
+
 class Output:
     """Where one command writes; lives as long as the command."""
 
@@ -218,7 +229,8 @@ class Output:
     ) -> list[str]:
         """The lines of a table; states get colour, the columns of `right` end in line.
 
-        On a terminal the elastic columns, then the last one, are cut until the lines fit.
+        On a terminal the elastic columns, then the last one, are cut until the lines fit; where
+        that is not enough, the last columns are left out.
         """
         shown = [[visible(cell) for cell in row] for row in rows]
         *widths, last_width = (
@@ -232,17 +244,22 @@ class Output:
                 excess = sum(widths) + min(last_width, _LAST_COLUMN_WANTED) - room
                 least = min(widths[i], max(cells(titles[i]), _ELASTIC_LEAST))
                 widths[i] = max(least, widths[i] - max(0, excess))
-            last_width = min(last_width, max(room - sum(widths), len(_CUT)))
+            last_width = max(0, min(last_width, room - sum(widths)))
+            if last_width < len(_CUT):
+                widths = _fitting(widths, room + 2 * len(widths))
         lines = []
         for number, row in enumerate([list(titles), *shown]):
             *front, last = row
             padded = []
-            for title, cell, width in zip(titles[:-1], front, widths, strict=True):
+            # widths may end before the columns do
+            for title, cell, width in zip(titles, front, widths, strict=False):
                 text = shortened(cell, width)
                 padding = " " * (width - cells(text))
                 painted = self._painted(text) if number else text
                 padded.append(padding + painted if title in right else painted + padding)
-            lines.append("  ".join([*padded, shortened(last, last_width)]).rstrip())
+            if len(widths) == len(front):
+                padded.append(shortened(last, last_width))
+            lines.append("  ".join(padded).rstrip())
         return lines
 
     def flush(self) -> None:

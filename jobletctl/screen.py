@@ -59,6 +59,8 @@ class Screen:
 
         A signal that asks the program to end does so when the terminal is as it was.
         """
+        # A single picture is to stay.
+        self._on_terminal = self._on_terminal and count != 1
         with ExitStack() as stack:
             stack.enter_context(self._signals())
             if self._on_terminal:
@@ -108,9 +110,11 @@ class Screen:
             self._output.picture(text if first or self._records else f"\n{text}")
             return
         rows = self._output.size()[1] or len(lines)
-        # One write that leaves no line empty in between: nothing flickers.
-        body = f"{_END_OF_LINE}\r\n".join(lines[:rows])
-        self._output.picture(f"{_HOME}{body}{_END_OF_LINE}{_END_OF_SCREEN}")
+        # One write, so that nothing flickers. A line is erased before it is written: behind a full
+        # one the cursor stands on its last character, which would go too.
+        body = "\r\n".join(f"{_END_OF_LINE}{line}" for line in lines[:rows])
+        rest = f"\r\n{_END_OF_SCREEN}" if len(lines) < rows else ""
+        self._output.picture(f"{_HOME}{body}{rest}")
 
     def _finish(self, number: signal.Signals | None) -> None:
         self._ended_by = number

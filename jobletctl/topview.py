@@ -9,7 +9,10 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from joblet.client.api import JobUsage, UsageReport
+from joblet.client.looks import (
+    JobUsage,
+    UsageReport,
+)
 from jobletctl import jobview
 from jobletctl.jobview import NOTHING, size
 

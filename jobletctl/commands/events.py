@@ -6,7 +6,14 @@ from contextlib import aclosing
 
 import click
 
-from joblet.client.api import FINISHED, NEW, JobEvent, JobletClient
+from joblet.client.api import (
+    JobletClient,
+)
+from joblet.client.looks import (
+    FINISHED,
+    NEW,
+    JobEvent,
+)
 from jobletctl import jobview
 from jobletctl.cli import App, json_option, pass_app
 from jobletctl.connect import with_client

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import click
 
-from joblet.client.api import JobletClient, UsageReport
+from joblet.client.api import (
+    JobletClient,
+)
+from joblet.client.looks import (
+    UsageReport,
+)
 from jobletctl import client_version
 from jobletctl.cli import App, json_option, pass_app
 from jobletctl.connect import with_client

@@ -16,9 +16,8 @@ import click
 from joblet.client.api import STDERR, STDOUT, Attachments, JobletClient, JobStatus, LogRequest
 from joblet.model.job import JobSpec
 from jobletctl import attachments, jobview, limitoptions, paramtypes
-from jobletctl.cli import EPILOG, App, Verbs, json_option, pager_option, pass_app
-from jobletctl.commands.jobinspect import inspect
-from jobletctl.commands.joblist import list_
+from jobletctl.cli import EPILOG, App, json_option, pager_option, pass_app
+from jobletctl.commands.jobgroup import job
 from jobletctl.connect import with_client
 from jobletctl.dryrun import explain
 from jobletctl.jobcalls import each, end_of, show_log
@@ -28,12 +27,6 @@ if TYPE_CHECKING:
     from joblet.client.transfer import Upload
 
 INTERRUPTED = 130
-
-
-@click.group(cls=Verbs, no_args_is_help=False)
-@json_option
-def job() -> None:
-    """Run commands as jobs, watch and end them."""
 
 
 def _words(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -> tuple[str, ...]:
@@ -192,10 +185,6 @@ def run(
         else:
             app.output.note("interrupted; the job may have been accepted: see 'jobletctl job list'")
         return INTERRUPTED
-
-
-job.add_command(list_)
-job.add_command(inspect)
 
 
 @job.command()

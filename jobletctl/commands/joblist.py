@@ -22,6 +22,8 @@ LIST_LIMIT = 100
 WATCH_PERIOD_S = 2.0
 # Columns of a terminal that has room for dates and commands.
 _ROOMY = 100
+# And for all columns of --wide.
+_WIDE = 132
 # Who waits longer wants to know what for.
 _PATIENCE_S = 1.0
 
@@ -141,6 +143,8 @@ def list_(
             app.output.ready(line)
     if not jobs:
         app.output.note("no jobs found")
+    if wide and 0 < app.output.size()[0] < _WIDE:
+        app.output.note("a wider terminal has more columns, and so has a pipe: '| less -S' scrolls")
     if more and app.output.interactive:
         app.output.note("there are more jobs; --all shows them")
     return 0

@@ -7,7 +7,12 @@ from dataclasses import asdict
 
 import click
 
-from joblet.client.api import JobletClient, UsageReport
+from joblet.client.api import (
+    JobletClient,
+)
+from joblet.client.looks import (
+    UsageReport,
+)
 from jobletctl import jobview, paramtypes, topview
 from jobletctl.cli import App, json_option, pass_app
 from jobletctl.connect import with_client

@@ -47,7 +47,7 @@ def loaded_by(directory: Path, *args: str) -> tuple[int, set[str]]:
 @pytest.mark.parametrize(
     ("line", "status", "noun"),
     [
-        ("--help", 0, "job"),
+        ("--help", 0, "jobgroup"),
         ("--help", 0, "certs"),
         ("job --help", 0, "job"),
         ("job run --help", 0, "job"),

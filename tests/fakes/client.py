@@ -15,15 +15,17 @@ from dataclasses import replace
 from joblet.client.api import (
     NO_ATTACHMENTS,
     Attachments,
-    Explanation,
-    HostUsage,
-    JobEvent,
     JobletClient,
     JobPage,
     JobQuery,
     JobStatus,
     LogPiece,
     LogRequest,
+)
+from joblet.client.looks import (
+    Explanation,
+    HostUsage,
+    JobEvent,
     UsageReport,
 )
 from joblet.errors import InvalidSpec, JobletError, NotFound, WrongState

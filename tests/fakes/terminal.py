@@ -87,6 +87,9 @@ class Screen:
             self._row += 1
 
     def _obey(self, command: str, parameter: str) -> None:
+        if command in ("K", "J"):
+            # behind a full line the cursor is on its last character
+            self._column = min(self._column, self.columns - 1)
         if command in ("?h", "?l"):
             on = command == "?h"
             if parameter == "1049":

@@ -17,22 +17,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from joblet.bus.connection import PROPERTIES, Connection, MatchRule, Signal, Typed
 from joblet.client.api import (
-    FINISHED,
-    NEW,
     NO_ATTACHMENTS,
-    STATE,
     Attachments,
-    Explanation,
-    JobEvent,
     JobPage,
     JobQuery,
     JobStatus,
     LogPiece,
     LogRequest,
-    UsageReport,
     broken,
     job_status,
-    usage_report,
 )
 from joblet.errors import HostFailure, JobletError, RemoteError, Unreachable
 from joblet.model.ids import ROOT_PATH, job_id_of_path
@@ -42,6 +35,9 @@ from joblet.records.framing import BadRecord
 
 if TYPE_CHECKING:
     from joblet.client.follow import Watches
+
+if TYPE_CHECKING:
+    from joblet.client.looks import Explanation, JobEvent, UsageReport
 
 DESTINATION = "org.joblet1"
 MANAGER = "org.joblet1.Manager"
@@ -142,6 +138,8 @@ class LocalClient:
 
     async def explain(self, spec: JobSpec, attached: Attachments = NO_ATTACHMENTS) -> Explanation:
         """What `run` would make of the same."""
+        from joblet.client.looks import Explanation
+
         options = _run_options(spec, attached)
         [told] = await self._change("ExplainJob", "a{sv}", [options], 1)
         keys = expect(dict, told)
@@ -159,6 +157,8 @@ class LocalClient:
 
     async def usage(self) -> UsageReport:
         """What the host and its running jobs use right now."""
+        from joblet.client.looks import usage_report
+
         [encoded] = await self._read("ListUsage", "a{sv}", [{}], 1)
         try:
             return usage_report(expect(dict, json.loads(expect(bytes, encoded))))
@@ -414,6 +414,8 @@ def _run_options(spec: JobSpec, attached: Attachments) -> dict[str, Typed]:
 
 def _event(signal: Signal) -> JobEvent | None:
     """What a signal tells, or None: nothing of a state. Raises RemoteError."""
+    from joblet.client.looks import FINISHED, NEW, STATE, JobEvent
+
     now_usec = time.time_ns() // 1000
     try:
         if signal.member == "JobNew":

@@ -8,12 +8,18 @@ from dataclasses import replace
 import click
 import pytest
 
-from joblet.client.api import FINISHED, NEW, STATE, JobEvent, UsageReport
+from joblet.client.looks import (
+    FINISHED,
+    NEW,
+    STATE,
+    JobEvent,
+    UsageReport,
+)
 from joblet.errors import RemoteError, Unreachable
 from joblet.model.job import JobState, Reason
 from jobletctl import client_version, jobview, suggest
 from jobletctl.cli import root
-from jobletctl.commands.job import job as job_group
+from jobletctl.commands.jobgroup import job as job_group
 from tests.fakes.client import HOST, NOW_USEC, FakeClient, job_id
 from tests.unit.jobletctl.conftest import Ctl
 

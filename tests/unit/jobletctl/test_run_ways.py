@@ -59,8 +59,8 @@ def test_dry_run_shows_scope_and_steps_and_runs_nothing(
     assert host.calls == [("explain", (spec, NO_ATTACHMENTS))]
     assert host.jobs == {}
     assert done.out == (
-        "Nothing was run. The job would start at once, or when there is room; zeros stand for its "
-        "id.\n"
+        "Nothing was run. The job would start at once, or when there is room.\n"
+        "Zeros stand for its id.\n"
         "\n"
         f"Scope: joblet-{job_id(0)}.scope\n"
         "  Description=Joblet job 00000000\n"

@@ -12,7 +12,16 @@ from typing import Any
 
 import pytest
 
-from joblet.client.api import FINISHED, JobEvent, JobQuery, JobUsage, LogPiece, UsageReport
+from joblet.client.api import (
+    JobQuery,
+    LogPiece,
+)
+from joblet.client.looks import (
+    FINISHED,
+    JobEvent,
+    JobUsage,
+    UsageReport,
+)
 from joblet.errors import Unreachable
 from joblet.model.job import JobState, Reason
 from jobletctl import jobview
@@ -212,8 +221,24 @@ TOP = [
 def test_top_on_a_terminal(
     on: On, terminal: Terminal, host: FakeClient, calm: None, looks: None
 ) -> None:
+    first, second = reports()
+    host.reports = [first, second, replace(second, clock_usec=3_000_000)]
+    assert on("top", "--count=2", "--interval=200ms") == 0
+    assert terminal.screen.lines == []
+    # one CPU is as idle as the other in the second picture
+    assert [line[:13] for line in terminal.screen.left[3:]] == [
+        "ID        CPU",
+        "00000001   0.",
+        "00000002   0.",
+        "00000003   0.",
+    ]
+
+
+def test_a_single_picture_of_top_stays_on_the_terminal(
+    on: On, terminal: Terminal, host: FakeClient, calm: None, looks: None
+) -> None:
     assert on("top", "--count=1", "--interval=200ms") == 0
-    assert terminal.screen.left == TOP
+    assert terminal.screen.lines == TOP
 
 
 @pytest.mark.parametrize(
@@ -240,8 +265,29 @@ def test_top_wide_fits_as_well(
     on: On, terminal: Terminal, host: FakeClient, calm: None, looks: None
 ) -> None:
     assert on("top", "--wide", "--count=1", "--interval=200ms") == 0
-    assert max(map(len, terminal.screen.left)) <= COLUMNS
-    assert terminal.screen.left[3].startswith("ID         CPU%  MEMORY")
+    assert max(map(len, terminal.screen.lines)) <= COLUMNS
+    assert terminal.screen.lines[3].startswith("ID         CPU%  MEMORY")
+
+
+def test_a_wide_list_leaves_out_what_does_not_fit(
+    on: On, terminal: Terminal, host: FakeClient, calm: None
+) -> None:
+    host.jobs = {one.id: one for one in four_states()}
+    assert on("job", "list", "--wide") == 0
+    lines = terminal.screen.lines
+    assert len(lines) == 5
+    assert lines[0].split()[-2:] == ["QUEUED", "CPU"]
+
+
+def test_a_line_that_fills_the_terminal_keeps_its_last_character(
+    on: On, terminal: Terminal, host: FakeClient, calm: None
+) -> None:
+    host.jobs = {job_id(n): job(n, JobState.PENDING, command="c" * 200) for n in range(1, 30)}
+    terminal.type(b"q")
+    assert on("job", "list", "--watch") == 0
+    full = terminal.screen.left[3:-1]
+    assert {len(line) for line in full} == {COLUMNS}
+    assert {line[-4:] for line in full} == {"c..."}
 
 
 # a job that fails
