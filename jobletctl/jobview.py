@@ -67,9 +67,13 @@ def short_ids(ids: Sequence[str]) -> list[str]:
     return [one[:width] for one in ids]
 
 
-def list_titles(*, wide: bool) -> tuple[str, ...]:
+def list_titles(*, wide: bool, narrow: bool = False) -> tuple[str, ...]:
     """The titles above list_rows."""
-    return (*LIST_TITLES[:-1], *WIDE_TITLES, LIST_TITLES[-1]) if wide else LIST_TITLES
+    titles = LIST_TITLES
+    if narrow:
+        # no duration is as long as its title
+        titles = tuple("TIME" if title == "DURATION" else title for title in titles)
+    return (*titles[:-1], *WIDE_TITLES, titles[-1]) if wide else titles
 
 
 def list_rows(

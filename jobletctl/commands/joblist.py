@@ -153,7 +153,7 @@ def list_(
 def _table(app: App, jobs: Sequence[JobStatus], *, wide: bool) -> list[str]:
     narrow = 0 < app.output.size()[0] < _ROOMY
     rows = jobview.list_rows(jobs, _now_usec(), wide=wide, narrow=narrow)
-    titles = jobview.list_titles(wide=wide)
+    titles = jobview.list_titles(wide=wide, narrow=narrow)
     return app.output.laid_out(titles, rows, elastic=jobview.LIST_ELASTIC)
 
 

@@ -110,11 +110,11 @@ def test_a_watched_list_is_drawn_again_when_something_happens(
     assert terminal.screen.left == [
         "4 jobs; 12:00:00; q or Ctrl-C ends",
         "",
-        "ID        NAME      STATE         EXIT  START     DURATION  OWNER  COMMAND",
-        "00000004  -         SCHEDULED     -     12:00:00  -         root   sh -c xxxx...",
-        "00000003  -         COMPLETED     0     12:00:00  5ms       root   true",
-        "00000002  -         INITIALIZING  -     12:00:00  -         root   python3 tr...",
-        "00000001  nnnnn...  FAILED        3     12:00:00  3m        root   false",
+        "ID        NAME      STATE         EXIT  START     TIME  OWNER  COMMAND",
+        "00000004  -         SCHEDULED     -     12:00:00  -     root   sh -c xxxxxxxx...",
+        "00000003  -         COMPLETED     0     12:00:00  5ms   root   true",
+        "00000002  -         INITIALIZING  -     12:00:00  -     root   python3 train....",
+        "00000001  nnnnn...  FAILED        3     12:00:00  3m    root   false",
     ]
 
 
