@@ -7,28 +7,25 @@ from __future__ import annotations
 
 import pwd
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, NamedTuple
 
 from joblet.client.api import JobStatus
-from joblet.model.job import JobState, Reason
+from joblet.model.states import JobState, Reason
 from jobletctl import jobview, suggest
 from jobletctl.paramtypes import BadValue, Parsed
 
 FILTER_KEYS = ("name", "state", "reason", "owner", "exit-code")
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(NamedTuple):
     """One `KEY=VALUE`, the value as it is compared."""
 
     key: str
     value: object
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """One of KEYS; what is not known comes last either way."""
 
     key: str

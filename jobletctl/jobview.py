@@ -12,10 +12,19 @@ from datetime import datetime
 from functools import lru_cache
 
 from joblet.client.api import JobStatus
-from joblet.model.job import JobState, Reason
+from joblet.model.states import JobState, Reason
 
 SHORT_ID = 8
-LIST_TITLES = ("ID", "NAME", "STATE", "EXIT", "START", "DURATION", "OWNER", "COMMAND")
+LIST_TITLES: tuple[str, ...] = (
+    "ID",
+    "NAME",
+    "STATE",
+    "EXIT",
+    "START",
+    "DURATION",
+    "OWNER",
+    "COMMAND",
+)
 LIST_ELASTIC = ("NAME", "OWNER")
 # What --wide puts before the command.
 WIDE_TITLES = ("QUEUED", "CPU", "PEAK MEM", "READ", "WRITTEN", "REASON")

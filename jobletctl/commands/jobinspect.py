@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from joblet.client.api import JobletClient
-from joblet.model.job import JobState
+from joblet.model.states import JobState
 from jobletctl import paramtypes
 from jobletctl.cli import App, json_option, pager_option, pass_app
 from jobletctl.jobcalls import each

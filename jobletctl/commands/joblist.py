@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import click
 
 from joblet.client.api import JobletClient, JobQuery, JobStatus
-from joblet.model.job import JobState
+from joblet.model.states import JobState
 from jobletctl import joborder, jobview, paramtypes
 from jobletctl.cli import App, json_option, pager_option, pass_app
 from jobletctl.connect import with_client
@@ -28,8 +28,7 @@ _WIDE = 132
 _PATIENCE_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """Which jobs; a limit of None is all of them."""
 
     states: frozenset[JobState]

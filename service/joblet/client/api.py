@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from joblet.errors import DBUS_ERROR_PREFIX, JobletError, RemoteError
-from joblet.model.job import JobSpec, JobState, Reason, Remote
+from joblet.model.states import JobState, Reason
 
 if TYPE_CHECKING:
     from joblet.client.looks import Explanation, JobEvent, UsageReport
+    from joblet.model.job import JobSpec, Remote
 
 STDOUT = "stdout"
 STDERR = "stderr"
@@ -86,18 +88,22 @@ def job_status(keys: Mapping[str, object]) -> JobStatus:
 
     Raises RemoteError when a key has a type that the contract rules out, or is missing.
     """
-    known: dict[str, object] = {}
-    for part in fields(JobStatus):
-        if part.name in keys:
-            known[part.name] = _checked(part.name, str(part.type), keys[part.name])
+    known = {
+        name: _checked(name, kind, keys[name]) for name, kind in _kinds().items() if name in keys
+    }
     try:
         return JobStatus(**known)  # type: ignore[arg-type]
     except TypeError as err:
         raise broken(f"a job without a required key ({err})") from err
 
 
-def _checked(key: str, annotation: str, value: object) -> object:
-    kind = annotation.removesuffix(" | None")
+@cache
+def _kinds() -> dict[str, str]:
+    """The type of each key, as it is written in the class."""
+    return {part.name: str(part.type).removesuffix(" | None") for part in fields(JobStatus)}
+
+
+def _checked(key: str, kind: str, value: object) -> object:
     if kind == "JobState":
         return _word(JobState, key, value)
     if kind == "Reason":

@@ -29,12 +29,13 @@ from joblet.client.api import (
 )
 from joblet.errors import HostFailure, JobletError, RemoteError, Unreachable
 from joblet.model.ids import ROOT_PATH, job_id_of_path
-from joblet.model.job import JobSpec, JobState, Reason
 from joblet.model.limits import print_cpus
+from joblet.model.states import JobState, Reason
 from joblet.records.framing import BadRecord
 
 if TYPE_CHECKING:
     from joblet.client.follow import Watches
+    from joblet.model.job import JobSpec
 
 if TYPE_CHECKING:
     from joblet.client.looks import Explanation, JobEvent, UsageReport
@@ -394,10 +395,14 @@ def _status_or_error(answer: object) -> JobStatus | JobletError:
 
 def spec_options(spec: JobSpec) -> dict[str, Typed]:
     """The spec as Manager.RunJob takes it; what was left at its default is the daemon's to fill."""
+    # for those alone who have one: its classes cost milliseconds
+    from joblet.model.job import JobSpec
+
+    defaults = JobSpec(command="")
     options = {}
     for name in _SPEC_SIGNATURES:
         value = getattr(spec, name)
-        if name == "command" or value != getattr(_DEFAULTS, name):
+        if name == "command" or value != getattr(defaults, name):
             options[name] = _wire(name, value)
     return options
 
@@ -450,6 +455,3 @@ def _wire(name: str, value: object) -> Typed:
     if isinstance(value, tuple):
         value = print_cpus(value) if signature == "s" else list(value)
     return Typed(signature, value)
-
-
-_DEFAULTS = JobSpec(command="")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import TypeVar
 
 from joblet.client.api import broken
-from joblet.model.job import JobState, Reason
+from joblet.model.states import JobState, Reason
 
 NEW = "new"
 STATE = "state"

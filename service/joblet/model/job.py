@@ -1,4 +1,4 @@
-"""JobSpec (what was asked), Job (what is known), and the one table of legal state transitions.
+"""JobSpec (what was asked), Job (what is known); their states are those of states.py.
 
 Times are microseconds since the epoch (`_usec`); durations carry the same suffix.
 """
@@ -7,60 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 
 from joblet.errors import WrongState
 from joblet.model.limits import GRACE_DEFAULT_USEC, USER_DEFAULT
-
-
-class JobState(StrEnum):
-    """Where a job is in its life; the second line holds the terminal states."""
-
-    PENDING = "PENDING"
-    SCHEDULED = "SCHEDULED"
-    INITIALIZING = "INITIALIZING"
-    RUNNING = "RUNNING"
-    COMPLETED = "COMPLETED"
-    FAILED = "FAILED"
-    STOPPED = "STOPPED"
-    CANCELED = "CANCELED"
-    TIMEOUT = "TIMEOUT"
-
-    @property
-    def terminal(self) -> bool:
-        """True when nothing can follow."""
-        return not TRANSITIONS[self]
-
-
-class Reason(StrEnum):
-    """Why a job is in its terminal state."""
-
-    EXIT = "exit"
-    SIGNAL = "signal"
-    OOM = "oom"
-    TIMEOUT = "timeout"
-    STOPPED = "stopped"
-    CANCELED = "canceled"
-    SETUP = "setup"
-    SHUTDOWN = "shutdown"
-    LOST = "lost"
-
-
-_S = JobState
-# A launch that never passed the gate has not run anything: it goes back to the queue.
-TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
-    _S.SCHEDULED: frozenset({_S.PENDING, _S.CANCELED}),
-    _S.PENDING: frozenset({_S.INITIALIZING, _S.CANCELED, _S.FAILED}),
-    _S.INITIALIZING: frozenset(
-        {_S.PENDING, _S.RUNNING, _S.COMPLETED, _S.FAILED, _S.STOPPED, _S.TIMEOUT}
-    ),
-    _S.RUNNING: frozenset({_S.COMPLETED, _S.FAILED, _S.STOPPED, _S.TIMEOUT}),
-    _S.COMPLETED: frozenset(),
-    _S.FAILED: frozenset(),
-    _S.STOPPED: frozenset(),
-    _S.CANCELED: frozenset(),
-    _S.TIMEOUT: frozenset(),
-}
+from joblet.model.states import TRANSITIONS as TRANSITIONS
+from joblet.model.states import JobState as JobState
+from joblet.model.states import Reason as Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
