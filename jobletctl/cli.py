@@ -70,12 +70,10 @@ def json_option(command: Decorated) -> Decorated:
 
 
 def pager_option(command: Decorated) -> Decorated:
-    """`--no-pager`, for what may be longer than a terminal; the parameter is `pager`."""
+    """`--no-pager`, for what may be longer than a terminal."""
     return click.option(
         "--no-pager",
-        "pager",
-        flag_value=False,
-        default=True,
+        is_flag=True,
         help="Print what is longer than the terminal as it is, without $PAGER.",
     )(command)
 

@@ -49,7 +49,7 @@ Variables that jobletctl looks at
 @pager_option
 @pass_app
 @click.pass_context
-def help(ctx: click.Context, app: App, *, words: tuple[str, ...], pager: bool) -> int:
+def help(ctx: click.Context, app: App, *, words: tuple[str, ...], no_pager: bool) -> int:
     """Show the help of a command, such as 'jobletctl help job run'."""
     command: click.Command = root
     inner = ctx.find_root()
@@ -62,7 +62,7 @@ def help(ctx: click.Context, app: App, *, words: tuple[str, ...], pager: bool) -
             raise click.UsageError(f"there is no '{word}' in '{inner.command_path}'{meant}", ctx)
         command = found
         inner = click.Context(command, inner, info_name=word, **command.context_settings)
-    with app.output.paged(wanted=pager):
+    with app.output.paged(wanted=not no_pager):
         for line in command.get_help(inner).splitlines():
             app.output.line(line)
     return 0
@@ -72,12 +72,12 @@ def help(ctx: click.Context, app: App, *, words: tuple[str, ...], pager: bool) -
 @pager_option
 @json_option
 @pass_app
-def config_help(app: App, *, pager: bool) -> int:
+def config_help(app: App, *, no_pager: bool) -> int:
     """Show where settings are, and which variables count."""
     if app.output.as_json:
         app.output.document({"text": CONFIG_HELP})
         return 0
-    with app.output.paged(wanted=pager):
+    with app.output.paged(wanted=not no_pager):
         for line in CONFIG_HELP.splitlines():
             app.output.line(line)
     return 0

@@ -192,7 +192,7 @@ def run(
 @pager_option
 @json_option
 @pass_app
-def status(app: App, *, reference: str, pager: bool) -> int:
+def status(app: App, *, reference: str, no_pager: bool) -> int:
     """Show what is known of a job."""
 
     async def ask(client: JobletClient) -> JobStatus:
@@ -203,7 +203,7 @@ def status(app: App, *, reference: str, pager: bool) -> int:
     if output.as_json:
         output.document(found.known())
         return 0
-    with output.paged(wanted=pager):
+    with output.paged(wanted=not no_pager):
         for label, text in jobview.head(found):
             output.line(f"{label}: {text}")
         output.state("Status: ", found.state)

@@ -21,7 +21,7 @@ _USED = ("clock_usec", "cpu_usec", "memory_bytes", "tasks", "io_read_bytes", "io
 @pager_option
 @json_option
 @pass_app
-def inspect(app: App, *, references: tuple[str, ...], pager: bool) -> int:
+def inspect(app: App, *, references: tuple[str, ...], no_pager: bool) -> int:
     """Print everything that is known of jobs, as a JSON array.
 
     Keys are those of 'job status --json'; a running job also has `usage`, what it uses right now.
@@ -37,7 +37,7 @@ def inspect(app: App, *, references: tuple[str, ...], pager: bool) -> int:
         return 0
 
     status = max(each(app, references, one))
-    with app.output.paged(wanted=pager):
+    with app.output.paged(wanted=not no_pager):
         app.output.document([found[reference] for reference in references if reference in found])
     return status
 

@@ -115,7 +115,7 @@ def list_(
     wide: bool,
     limit: int | None,
     watch: bool,
-    pager: bool,
+    no_pager: bool,
 ) -> int:
     """List jobs, the newest first."""
     if everything and limit is not None:
@@ -137,7 +137,7 @@ def list_(
     if app.output.as_json:
         app.output.document([one.known() for one in jobs])
         return 0
-    with app.output.paged(wanted=pager):
+    with app.output.paged(wanted=not no_pager):
         for line in _table(app, jobs, wide=wide) if jobs else ():
             app.output.ready(line)
     if not jobs:
