@@ -99,7 +99,8 @@ def _podman_forms(archive: Path) -> list[Peer]:
     manager = [program, "--cgroup-manager=systemd", "run", *_OPTIONS]
     return [
         _form(PODMAN, [*manager, *_LIMITS], _NOTE + "limits"),
-        _form(PODMAN, manager, _NOTE + "no limits: the cgroup takes none"),
+        # It has a limit of its own for tasks.
+        _form(PODMAN, [*manager, "--pids-limit=-1"], _NOTE + "no limits: the cgroup takes none"),
         _form(
             PODMAN,
             [program, "run", "--cgroups=disabled", *_OPTIONS],
@@ -124,8 +125,8 @@ def _form(name: str, command: list[str], note: str) -> Peer:
 def _docker(directory: Path, archive: Path) -> Iterator[tuple[str | None, Path | None]]:
     """A daemon with the image, or why there is none."""
     program = shutil.which("dockerd")
-    if program is None:
-        yield "dockerd: not found", None
+    if program is None or shutil.which(DOCKER) is None:
+        yield "dockerd or docker is not installed", None
         return
     whys = []
     for driver in ("overlay2", "vfs"):

@@ -20,7 +20,7 @@ from tests.container.ground import CHECKOUT, ground, install
 from tests.grounds.machine import COMMAND_PATH, BootedMachine
 from tests.vm.ground import ground as vm_ground
 
-PEERS = ("podman", "docker.io")
+PEERS = ("podman", "docker.io", "docker-cli")
 # The bench starts the daemon that it measures itself, with the options that work there.
 _MASKED = ("docker.service", "docker.socket", "containerd.service", "podman.service")
 _BENCH = "/usr/local/lib/joblet-bench"

@@ -94,7 +94,7 @@ class Results:
 
     def listings(self) -> dict[str, dict[str, dict[str, float]]]:
         """What has no bar, by title."""
-        found = {}
+        found: dict[str, dict[str, dict[str, float]]] = {}
         if self.jobs:
             everybody = {
                 name: self.cpu(name)[EVERYBODY] for name in (NAME, *(p.name for p in self.found))
@@ -104,6 +104,8 @@ class Results:
                 f"{NAME}: processor time per job, ms": self.cpu(NAME),
                 "processor time per job, whole machine, ms": everybody,
             }
+        for crowd in self.crowds:
+            found[f"{NAME} x{PARALLEL}, {crowd.what}: processor time per job, ms"] = crowd.cpu
         if self.memory is not None:
             found[f"{NAME}: processes and private memory"] = self.memory.by_part()
         if self.additions:
@@ -179,7 +181,12 @@ def _measure(options: argparse.Namespace) -> Results:
             results.listed = lists.measure(options.list_rounds)
         if "crowds" in wanted:
             results.crowds = scale.measure(
-                joblet, _live(), FINISHED, options.crowd_rounds, 2 * options.batch
+                joblet,
+                _live(),
+                FINISHED,
+                rounds=options.crowd_rounds,
+                batch=2 * options.batch,
+                parallel=PARALLEL,
             )
         if "jobs" in wanted:
             _meet_peers(results, stack, scratch)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from joblet.paths import Paths
 from tests.bench.joblet_jobs import Joblet
-from tests.bench.samples import Series, by_round, rate_of
+from tests.bench.samples import Series, by_round, rate_of, with_cpu
 
 LIVE = "live jobs"
 FINISHED = "finished jobs"
@@ -37,16 +37,24 @@ class Crowd:
         return self.there.rate / self.without.rate
 
     @property
+    def cpu(self) -> dict[str, dict[str, float]]:
+        """Processor time per job in ms, without and with them, by part."""
+        none, some = self.without.cpu_ms_each(), self.there.cpu_ms_each()
+        return {part: {"none": none[part], f"{self.jobs}": some[part]} for part in none}
+
+    @property
     def rounds(self) -> tuple[float, float]:
         """How far the ratio went."""
         return by_round(self.there, self.without, rate_of)
 
 
-def measure(joblet: Joblet, live: int, finished: int, rounds: int, batch: int) -> list[Crowd]:
-    """Both crowds, each some rounds; a batch runs with as many in parallel as bar 2."""
+def measure(
+    joblet: Joblet, live: int, finished: int, *, rounds: int, batch: int, parallel: int
+) -> list[Crowd]:
+    """Both crowds, each some rounds."""
 
     def rate(into: Series) -> None:
-        into.batches.append(joblet.batch(batch, 8))
+        into.batches.append(with_cpu(lambda: joblet.batch(batch, parallel)))
 
     crowds = [Crowd(LIVE, live), Crowd(FINISHED, finished)]
     for crowd, crowded in zip(crowds, (_sleepers(joblet), _rows()), strict=True):
@@ -128,9 +136,10 @@ def _store() -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def _daemon_stopped() -> Iterator[None]:
-    # It holds the number of the last job in memory; and it is not the one who writes here.
-    subprocess.run(["systemctl", "stop", "jobletd.service"], check=True)
+    # It holds the number of the last job in memory. With its socket, which would start it again.
+    units = ["jobletd.service", "jobletd.socket"]
+    subprocess.run(["systemctl", "stop", *units], check=True)
     try:
         yield
     finally:
-        subprocess.run(["systemctl", "start", "jobletd.service"], check=True)
+        subprocess.run(["systemctl", "start", *reversed(units)], check=True)

@@ -23,6 +23,7 @@ from joblet.init.plan import Step, step
 from joblet.model.ids import RANGE_SIZE, new_job_id
 from joblet.model.job import Job, JobSpec, JobState
 from joblet.paths import Paths
+from joblet.records import exit as exit_record
 from joblet.store.logs import DiskJobFiles
 
 WHOLE = "whole"
@@ -131,10 +132,10 @@ class _Bench:
             launched = await self._spawner.started(job.id)
             seconds = time.perf_counter() - begin
             birth.close()
-            if launched is None:
-                raise RuntimeError("joblet-init could not start a job: see the exit record")
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await ended
+            if launched is None:
+                raise RuntimeError(f"joblet-init could not start a job: {_why(directory)}")
         finally:
             for fd in (*files, run_dir):
                 os.close(fd)
@@ -146,6 +147,13 @@ class _Bench:
         ended = self._ended.pop(job_id, None)
         if ended is not None:
             ended.set_result(None)
+
+
+def _why(directory: str) -> str:
+    with open(f"{directory}/exit", "rb") as file:
+        record = exit_record.decode(file.read())
+    detail = record.setup_detail or record.setup_path
+    return f"{record.setup_step.decode()}: {os.strerror(record.setup_errno)}: {detail.decode()}"
 
 
 def _job() -> Job:
