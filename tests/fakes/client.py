@@ -277,10 +277,10 @@ class FakeClient:
 
 
 def _read(stream: int, limit: int) -> bytes:
-    data = b""
+    data = bytearray()  # bytes would be copied whole for each piece
     while limit < 0 or len(data) < limit:
         piece = os.read(stream, 1 << 16 if limit < 0 else limit - len(data))
         if not piece:
             break
         data += piece
-    return data
+    return bytes(data)
