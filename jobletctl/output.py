@@ -132,8 +132,7 @@ class Output:
         # the prompt takes a line too
         if rows and len(lines) >= rows and pager.show("\n".join([*lines, ""])):
             return
-        for line in lines:
-            self._text(line)
+        self.ready(lines)
 
     def size(self) -> tuple[int, int]:
         """Columns and rows of the terminal; 0 for one that does not say, or where there is none."""
@@ -153,9 +152,12 @@ class Output:
         """A line with the state of a job in its colour."""
         self._text(self.stated(label, state, rest))
 
-    def ready(self, text: str) -> None:
-        """A line that `stated` or `laid_out` has made."""
-        self._text(text)
+    def ready(self, lines: Sequence[str]) -> None:
+        """Lines that `stated` or `laid_out` have made, in one write."""
+        if self._pages is not None:
+            self._pages.extend(lines)
+        elif lines:
+            self._text("\n".join(lines))
 
     def stated(self, label: str, state: str, rest: str = "") -> str:
         """The same as text."""
@@ -216,8 +218,7 @@ class Output:
         self, titles: Sequence[str], rows: Sequence[Sequence[str]], *, elastic: Sequence[str] = ()
     ) -> None:
         """A table, as `laid_out` has it."""
-        for line in self.laid_out(titles, rows, elastic=elastic):
-            self._text(line)
+        self.ready(self.laid_out(titles, rows, elastic=elastic))
 
     def laid_out(
         self,

@@ -138,8 +138,7 @@ def list_(
         app.output.document([one.known() for one in jobs])
         return 0
     with app.output.paged(wanted=not no_pager):
-        for line in _table(app, jobs, wide=wide) if jobs else ():
-            app.output.ready(line)
+        app.output.ready(_table(app, jobs, wide=wide) if jobs else ())
     if not jobs:
         app.output.note("no jobs found")
     if wide and 0 < app.output.size()[0] < _WIDE:
