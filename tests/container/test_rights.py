@@ -114,6 +114,7 @@ class Standing:
         job = "org.joblet1.Job"
         return {
             "GetJob": Call("GetJob", "s", [self.running]),
+            "GetJobsEncoded": Call("GetJobsEncoded", "as", [[self.running]]),
             "ListJobs": Call("ListJobs", "a{sv}", [none]),
             "ListJobsEncoded": Call("ListJobsEncoded", "a{sv}", [none]),
             "ListUsage": Call("ListUsage", "a{sv}", [none]),
@@ -147,6 +148,7 @@ class Standing:
 
 OPEN = {
     "GetJob",
+    "GetJobsEncoded",
     "ListJobs",
     "ListJobsEncoded",
     "ListUsage",
