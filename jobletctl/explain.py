@@ -5,6 +5,8 @@ from __future__ import annotations
 from joblet.errors import JobletError, RemoteError
 
 _DBUS = "org.freedesktop.DBus.Error."
+_SYSTEMD = "org.freedesktop.systemd1."
+_STATUS = "'systemctl status jobletd' may say more"
 
 
 def sentence(err: JobletError) -> str:
@@ -12,6 +14,9 @@ def sentence(err: JobletError) -> str:
     text = str(err).strip() or type(err).__name__
     if not isinstance(err, RemoteError):
         return text
+    if err.code.startswith(_SYSTEMD):
+        # the bus had it start jobletd, for this call
+        return f"jobletd is not running and could not be started: {text.rstrip('.')}; {_STATUS}"
     if err.code in _INSTEAD:
         return _INSTEAD[err.code]
     hint = _HINTS.get(err.code)
@@ -35,6 +40,7 @@ _HINTS = {
     "NotAllowed": "members of the group 'joblet' may run jobs and manage their own, root may all",
     "NoSuchJob": "'jobletctl job list --all' shows the jobs there are",
     "Internal": "this is a fault of jobletd: its journal says more (journalctl -u jobletd)",
+    "TimedOut": f"jobletd did not start in time: {_STATUS}",
     "NoReply": "jobletd may have done it nevertheless: see 'jobletctl job list'",
     "Timeout": "jobletd may have done it nevertheless: see 'jobletctl job list'",
     "UnknownMethod": _OTHER_VERSION,

@@ -95,7 +95,8 @@ async def _show(
             elastic=topview.ELASTIC if wide else (),
             right=topview.NUMBERS,
         )
-        return [*map(app.output.fitted, (host, f"{jobs}; {clock}")), "", *table]
+        head = [*map(app.output.fitted, (host, f"{jobs}; {clock}"))]
+        return [*head, "", *table] if lines else head
 
     screen = Screen(app.output)
     await screen.run(picture, period_s=period_s, count=count)

@@ -26,6 +26,12 @@ OURS = "org.joblet1.Error."
         (RemoteError(OURS + "Internal", "an error, id 7"), "its journal says more"),
         (RemoteError(DBUS + "AccessDenied", "Rejected send message"), "bus policy forbids"),
         (RemoteError(DBUS + "NoReply", "no answer within 120 s"), "may have done it nevertheless"),
+        (
+            RemoteError("org.freedesktop.systemd1.UnitMasked", "Unit jobletd.service is masked."),
+            "jobletd is not running and could not be started: Unit jobletd.service is masked; "
+            "'systemctl status jobletd' may say more\n",
+        ),
+        (RemoteError(DBUS + "TimedOut", "Failed to activate service"), "did not start in time"),
         (RemoteError(DBUS + "UnknownMethod", "no such method"), "of another version"),
         (RemoteError("org.example.Odd", "odd"), "jobletctl: odd\n"),
         (RemoteError("org.example.Odd", "\x1b[2Jodd\nodder"), r"\x1b[2Jodd\nodder"),

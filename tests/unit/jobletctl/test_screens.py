@@ -261,6 +261,17 @@ def test_top_as_json_has_the_rates(ctl: Ctl, host: FakeClient, looks: None) -> N
     assert "cpu_percent" not in again["host"]
 
 
+def test_top_without_a_job_to_show_is_the_host_alone(
+    on: On, terminal: Terminal, host: FakeClient, calm: None
+) -> None:
+    host.reports = [replace(report, jobs=()) for report in reports()]
+    assert on("top", "--count=1", "--interval=200ms") == 0
+    assert terminal.screen.lines == [
+        TOP[0],
+        TOP[1].replace("(1 not", "(4 not"),
+    ]
+
+
 def test_top_wide_fits_as_well(
     on: On, terminal: Terminal, host: FakeClient, calm: None, looks: None
 ) -> None:
