@@ -51,7 +51,7 @@ def with_client(
         import asyncio
 
     async def connected() -> Result:
-        # packaging/bin/jobletctl turned it off: a sixth of the time that a list of jobs takes.
+        # packaging/bin/jobletctl turned it off: a short command leaves nothing worth collecting.
         asyncio.get_running_loop().call_later(_LONG_S, gc.enable)
         async with connector() as client:
             return await action(client)

@@ -32,8 +32,8 @@ from tests.grounds.machine import (
 BOOT_SECONDS = 120.0
 
 _PROPAGATE = Path("/run/systemd/nspawn/propagate")
-# Commands of a test live in the cgroup of a delegated unit whose own process is gone. systemd removes
-# it when the last command has ended and it looks that way, and leaves alone what is made anew.
+# Commands of a test live in the cgroup of a delegated unit whose own process is gone. systemd may
+# remove it when the last command has ended, and leaves alone what is made anew.
 _COMMANDS = "test-commands.service"
 _ENTER = '[ -d "${0%/*}" ] || mkdir "${0%/*}" 2>/dev/null; echo $$ >"$0" && exec "$@"'
 
