@@ -72,7 +72,7 @@ def _variants(quota: bool) -> dict[str, Variant]:
     """Plans by what they lack."""
     variants: dict[str, Variant] = {
         WHOLE: lambda steps: steps,
-        _LACKING + "user namespace": lambda steps: _but(steps, "user-namespace"),
+        _LACKING + "user namespace": _without_user_namespace,
         _LACKING + "network namespace": _without_network,
         _LACKING + "work directory": _without_work,
     }
@@ -83,6 +83,16 @@ def _variants(quota: bool) -> dict[str, Variant]:
 
 def _but(steps: Sequence[Step], *names: str) -> list[Step]:
     return [one for one in steps if one.name.decode() not in names]
+
+
+def _without_user_namespace(steps: Sequence[Step]) -> list[Step]:
+    """The ids are the host's then, as its work directory has them."""
+    job = _job()
+    assert job.first_id is not None
+    owner = job.first_id + job.spec.uid
+    kept = _but(steps, "user-namespace", "identity")
+    at = [one.name for one in steps].index(b"user-namespace")
+    return [*kept[:at], step("identity", owner, owner), *kept[at:]]
 
 
 def _without_network(steps: Sequence[Step]) -> list[Step]:
