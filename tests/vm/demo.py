@@ -94,7 +94,7 @@ def installation(machine: VirtualMachine, screen: Screen) -> None:
     """From packages in a directory to a service that runs."""
     screen.title("install")
     with typing(machine, screen) as root:
-        said = root(f"apt-get install --yes -q {WHERE}/*.deb")
+        said = root(f"apt-get install --yes -qq {WHERE}/*.deb")
         screen.expect(said.status == 0, "apt installs the three packages")
         said = root("systemctl is-active jobletd.service joblet-init.service")
         screen.expect(said.text == "active\nactive\n", "the service runs, without another step")
@@ -113,7 +113,7 @@ def tour(machine: VirtualMachine, screen: Screen) -> None:
         _kill(screen, user, root)
         _scope(screen, user)
         _bus(screen, user)
-        screen.title("what was run")
+        screen.title("the record of it all")
         said = user("jobletctl job list --wide")
         screen.expect(
             all(state in said.text for state in ("COMPLETED", "FAILED", "STOPPED", "TIMEOUT")),
@@ -231,7 +231,8 @@ def _timeout(screen: Screen, user: Typist) -> None:
 
 def _stop(screen: Screen, user: Typist) -> None:
     screen.title("stop")
-    script = 'trap "echo last words; exit 7" TERM; echo up; while :; do sleep 1000 & wait $!; done'
+    # nothing that it starts hears the stop too, and has a word of its own
+    script = 'trap "echo last words; exit 7" TERM; mkfifo p; echo up; read x <>p'
     user(f"id=$(jobletctl job run -- sh -c '{script}')")
     user('until jobletctl job log --no-follow "$id" | grep up; do :; done')
     stopped = user('jobletctl job stop "$id"; jobletctl job log "$id"')
@@ -306,14 +307,15 @@ def _scope(screen: Screen, user: Typist) -> None:
 
 
 def _bus(screen: Screen, user: Typist) -> None:
-    screen.title("D-Bus, for other programs")
+    screen.title("D-Bus")
     manager = "org.joblet1 /org/joblet1 org.joblet1.Manager"
     said = user(f"busctl call {manager} RunJob 'a{{sv}}' 2 command s echo args as 1 hello")
     job = re.match(r'so "([0-9a-f-]{36})"', said.text)
     screen.expect(job is not None, "a job by busctl alone")
     if job is not None:
-        said = user(f"busctl call {manager} WaitJob st {job[1][:8]} 0")
-        screen.expect('"COMPLETED"' in said.text, "and its end")
+        fields = '(state|reason)" s "[A-Za-z]*'
+        said = user(f"busctl call {manager} WaitJob st {job[1][:8]} 0 | grep -oE '{fields}'")
+        screen.expect("COMPLETED" in said.text, "and its end")
 
 
 def run(release: str, screen: Screen) -> None:
