@@ -95,7 +95,7 @@ def test_wheel_asks_for_what_the_client_imports(wheel: Path) -> None:
     (metadata,) = (name for name in archive.namelist() if name.endswith("dist-info/METADATA"))
     lines = archive.read(metadata).decode().splitlines()
     # what an extra asks for is for those who want the extra
-    asked = set(re.findall(r"^Requires-Dist: ([\w-]+)[^;]*$", "\n".join(lines), re.MULTILINE))
+    asked = set(re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*$", "\n".join(lines), re.MULTILINE))
     assert asked == set(REQUIRED)
     assert f"Version: {version()}" in lines
 
