@@ -17,6 +17,7 @@ import logging
 import os
 from collections import OrderedDict
 from enum import StrEnum
+from typing import Any
 
 from joblet.bus.connection import BUS_INTERFACE, BUS_NAME, BUS_PATH, Connection, Typed
 from joblet.bus.export import Call
@@ -36,6 +37,9 @@ INTERACTIVE_DEADLINE_S = 110.0
 _CANCEL_DEADLINE_S = 2.0
 _BUS_DEADLINE_S = 10.0
 # A cached name costs some 200 bytes; names are never used twice on one bus.
+# A polkitd that the first question of all has just started may not have read its actions yet.
+_UNREGISTERED = "is not registered"
+_UNREGISTERED_PAUSES_S = (0.1, 0.3, 1.0)
 _CALLERS_MAX = 4096
 
 logger = logging.getLogger(__name__)
@@ -180,22 +184,15 @@ class Authority:
         # An id lets us take the question back; without a person there is nothing to take back.
         cancellation = f"joblet-{next(self._checks)}" if interactive else ""
         deadline_s = self._interactive_deadline_s if interactive else self._deadline_s
+        question: list[object] = [
+            ("system-bus-name", {"name": Typed("s", call.sender)}),
+            action.value,
+            {},
+            _ALLOW_INTERACTION if interactive else 0,
+            cancellation,
+        ]
         try:
-            [answer], _ = await self._connection.call(
-                _POLKIT,
-                _POLKIT_PATH,
-                _POLKIT_INTERFACE,
-                "CheckAuthorization",
-                "(sa{sv})sa{ss}us",
-                [
-                    ("system-bus-name", {"name": Typed("s", call.sender)}),
-                    action.value,
-                    {},
-                    _ALLOW_INTERACTION if interactive else 0,
-                    cancellation,
-                ],
-                deadline_s=deadline_s,
-            )
+            answer = await self._answer(question, deadline_s)
         except Unreachable as err:
             logger.warning("%s refused to %s: %s", action, call.sender, err)
             return "polkit, which decides it, is not running; only root may now"
@@ -212,6 +209,28 @@ class Authority:
         if challenge and not interactive:
             return f"it needs authentication, which this call does not allow; {_HINTS[action]}"
         return _HINTS[action]
+
+    async def _answer(self, question: list[object], deadline_s: float) -> tuple[Any, ...]:
+        """polkit's answer. Raises Unreachable, RemoteError."""
+        pauses = iter(_UNREGISTERED_PAUSES_S)
+        while True:
+            try:
+                [answer], _ = await self._connection.call(
+                    _POLKIT,
+                    _POLKIT_PATH,
+                    _POLKIT_INTERFACE,
+                    "CheckAuthorization",
+                    "(sa{sv})sa{ss}us",
+                    question,
+                    deadline_s=deadline_s,
+                )
+            except RemoteError as err:
+                pause_s = next(pauses, None)
+                if pause_s is None or _UNREGISTERED not in str(err):
+                    raise
+                await asyncio.sleep(pause_s)
+            else:
+                return tuple(answer)
 
     async def _take_back(self, cancellation: str) -> None:
         """Close the prompt of a question that nobody waits for any more."""
