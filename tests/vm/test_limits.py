@@ -85,7 +85,8 @@ def test_disk_is_as_slow_as_max_io_says_each_way(jobs: Jobs) -> None:
         end = jobs.wait(jobs.shell(script, max_io_bps=2 * MIB))
         assert outcome(end) == ("COMPLETED", "exit", 0)
         assert end["run_usec"] >= 3.6 * SECOND
-        assert end["io_write_bytes"] >= 8 * MIB
+        # once, although it goes through a loop device to the disk
+        assert 8 * MIB <= end["io_write_bytes"] < 12 * MIB
 
 
 @KILLED_FOR_MEMORY

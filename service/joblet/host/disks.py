@@ -40,7 +40,8 @@ def under(path: str, *, mounts: str = MOUNTS, sys: str = SYS) -> Disk:
         path = os.path.dirname(path)
     device = os.stat(path).st_dev
     if os.major(device):
-        return Disk(f"{os.major(device)}:{os.minor(device)}")
+        number = f"{os.major(device)}:{os.minor(device)}"
+        return _below_loop(number, mounts, sys) or Disk(number)
     kind, source, _ = _mount_of(os.path.realpath(path), mounts)
     if kind == "btrfs":
         return _under_btrfs(source, sys)
@@ -87,6 +88,20 @@ def has_project_quota(path: str, *, mounts: str = MOUNTS) -> bool:
 def source_of(path: str, *, mounts: str = MOUNTS) -> str:
     """What is mounted at, or nearest above, a path: a device, or a word of its kind."""
     return _mount_of(os.path.realpath(path), mounts).source
+
+
+def _below_loop(number: str, mounts: str, sys: str) -> Disk | None:
+    """The disk that holds the image of a loop device with direct IO; None for any other device.
+
+    Such a loop hands each request on in the name of whoever made it, so a limit on both devices
+    would be kept twice, and half of it would be left.
+    """
+    loop = f"{sys}/dev/block/{number}/loop"
+    image = _text(f"{loop}/backing_file").strip()
+    if _text(f"{loop}/dio").strip() != "1" or not os.path.exists(image):
+        return None
+    disk = under(image, mounts=mounts, sys=sys)
+    return disk if disk.number is not None else None
 
 
 def _under_btrfs(source: str, sys: str) -> Disk:

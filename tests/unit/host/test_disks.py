@@ -164,3 +164,28 @@ def test_project_quotas_are_an_option_of_the_file_system(
     # What the mount says is not what the file system does.
     table = mounts(tmp_path, f"{work} rw,prjquota shared:2 - ext4 /dev/loop0 {options}")
     assert disks.has_project_quota(str(work), mounts=table) is found
+
+
+def test_a_loop_with_direct_io_is_limited_at_its_disk_alone(
+    sysfs: Sys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = tmp_path / "image"
+    image.touch()
+    work = tmp_path / "work"
+    work.mkdir()
+    real = os.stat
+    numbers = {str(work): os.makedev(7, 0), str(image): os.makedev(254, 1)}
+
+    def stat(path: object, *args: object, **keys: object) -> os.stat_result:
+        found = real(path, *args, **keys)  # type: ignore[arg-type]
+        device = numbers.get(str(path))
+        return found if device is None else os.stat_result((*found[:2], device, *found[3:]))
+
+    sysfs.block("loop0", "7:0")
+    loop = sysfs.root / "devices/loop0/loop"
+    loop.mkdir()
+    (loop / "backing_file").write_text(f"{image}\n")
+    monkeypatch.setattr(os, "stat", stat)
+    for dio, number in (("1", "254:1"), ("0", "7:0")):
+        (loop / "dio").write_text(f"{dio}\n")
+        assert disks.under(str(work), sys=str(sysfs.root)) == Disk(number)
