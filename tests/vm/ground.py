@@ -31,6 +31,8 @@ set -eu
 tar -C "$1" -x
 "$1"/packaging/install
 usermod --append --groups joblet member
+# A package manager would have done it: a power cut takes nothing of the installation.
+sync
 """
 
 
