@@ -176,20 +176,21 @@ class VirtualMachine(BootedMachine):
             "ControlPath": self._control,
             "ConnectTimeout": round(CONNECT_SECONDS),
         }
-        with open(self.directory / "ssh.log", "ab") as log:
-            self._master = subprocess.Popen(
-                ["setpriv", "--pdeathsig=KILL", "ssh", "-F", "none", "-N", "-M"]
-                + [f"-o{name}={value}" for name, value in options.items()]
-                + ["root@127.0.0.1"],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                start_new_session=True,
-            )
+        command = ["setpriv", "--pdeathsig=KILL", "ssh", "-F", "none", "-N", "-M"]
+        command += [f"-o{name}={value}" for name, value in options.items()]
 
         def connected() -> bool:
-            assert self._master is not None
-            return self._master.poll() is not None or self._control.exists()
+            # A guest that is about to listen resets a connection: then it is worth another try.
+            if self._master is None or self._master.poll() is not None:
+                with open(self.directory / "ssh.log", "ab") as log:
+                    self._master = subprocess.Popen(
+                        [*command, "root@127.0.0.1"],
+                        stdin=subprocess.DEVNULL,
+                        stdout=subprocess.DEVNULL,
+                        stderr=log,
+                        start_new_session=True,
+                    )
+            return self._control.exists()
 
         last_of(connected, seconds=CONNECT_SECONDS)
         if not self._control.exists():
