@@ -37,7 +37,8 @@ from tests.bench.samples import EVERYBODY, Batch, Series, percentile, with_cpu
 PARTS = ("jobs", "lists", "crowds", "memory", "output", "additions", "steps")
 CONCURRENCY = (1, 8)
 PARALLEL = CONCURRENCY[-1]
-WARM_UP = 40
+# As many as bar 9 lists.
+WARM_UP = lists.JOBS
 SLEEPERS = 100
 LIVE = 1_000
 FINISHED = 100_000
