@@ -13,10 +13,13 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from tests.bench.disk import disk
 from tests.container.ground import CHECKOUT, ground, install
+from tests.grounds.cache import cache_directory
 from tests.grounds.machine import COMMAND_PATH, BootedMachine
 from tests.vm.ground import ground as vm_ground
 
@@ -58,10 +61,8 @@ def main() -> int:
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
     parser.add_argument("options", nargs="*", help="of tests.bench.run")
     options = parser.parse_args()
-    machines: AbstractContextManager[BootedMachine]
-    machines = vm_ground("13") if options.vm else ground(prepare, PEERS)
     chosen = options.options or (_VM_OPTIONS if options.vm else ())
-    with machines as machine:
+    with vm_ground("13") if options.vm else _container() as machine:
         _copy_bench(machine)
         status = machine.popen([*_RUN, *chosen], stdout=None, stderr=None).wait()
         if status == 0:
@@ -69,6 +70,15 @@ def main() -> int:
             for name in ("bench.txt", "bench.json"):
                 (options.output / name).write_text(machine.read_file(f"{_RESULTS}/{name}"))
     return status
+
+
+@contextmanager
+def _container() -> Iterator[BootedMachine]:
+    with (
+        disk(cache_directory() / "bench") as directory,
+        ground(prepare, PEERS, directory) as machine,
+    ):
+        yield machine
 
 
 def _copy_bench(machine: BootedMachine) -> None:

@@ -78,17 +78,20 @@ def bare(root: Path) -> None:
 
 @contextmanager
 def ground(
-    prepare: Callable[[Path], None] = install, packages: Sequence[str] = ()
+    prepare: Callable[[Path], None] = install,
+    packages: Sequence[str] = (),
+    machines: Path | None = None,
 ) -> Iterator[Machine]:
     """A booted machine, removed at the end. Raises NoGround when this host cannot give one.
 
-    `prepare` gets the unpacked root before its boot; `packages` are there besides the usual ones.
+    `prepare` gets the unpacked root before its boot; `packages` are there besides the usual ones;
+    `machines` is where it lies, else in the cache.
     """
     if os.geteuid() != 0:
         raise NoGround("the container ground needs root")
     demand("systemd-nspawn", "nsenter")
     tarball = image(packages)
-    machines = cache_directory() / "machines"
+    machines = machines or cache_directory() / "machines"
     sweep(machines)
     with Machine(machines) as machine:
         unpack(tarball, machine.root)
