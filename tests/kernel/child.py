@@ -12,6 +12,7 @@ import socket
 import sys
 
 from joblet.init import supervisor, syscalls
+from joblet.init.crew import Birth, Crew
 from joblet.records import spawn
 
 
@@ -29,7 +30,7 @@ def main() -> None:
     held = supervisor.Held(
         stdout, stderr, near.detach(), given["log"], given["index"], given["run_dir"]
     )
-    birth = supervisor.Birth(
+    birth = Birth(
         plan=given["plan"],
         work=given["work"],
         gate=given["gate"],
@@ -40,7 +41,7 @@ def main() -> None:
     )
     request = spawn.Spawn(given["job_id"], given["cap_bytes"], b"/nowhere/poke")
     pokes = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-    supervisor.run_new(held, birth, request, pokes, trace=False)
+    supervisor.run_new(Crew(trace=False), held, birth, request, pokes)
     # As in the zygote: its descriptors are closed by now.
     os._exit(0)
 

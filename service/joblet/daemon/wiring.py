@@ -21,6 +21,7 @@ from joblet.core.jobs import JobManager
 from joblet.core.keeper import WorkKeeper
 from joblet.core.recovery import Recovery
 from joblet.core.tasks import Tasks
+from joblet.daemon.facts import Fresh
 from joblet.daemon.lifecycle import LifecycleLog
 from joblet.errors import Unreachable
 from joblet.host import disks, machine, notify, pokes
@@ -87,8 +88,7 @@ async def run(config: Config, paths: Paths, version: str) -> None:
         feed = EventFeed()
         clock = WallClock()
 
-        def facts() -> HostFacts:
-            # Asked for each job: a CPU may have gone offline since the last one.
+        def look_at_host() -> HostFacts:
             return HostFacts(
                 cpus=machine.usable_cpus(),
                 controllers=machine.controllers(),
@@ -107,7 +107,8 @@ async def run(config: Config, paths: Paths, version: str) -> None:
         await mover.end_uploads()
         jobs = JobManager(
             config=config,
-            facts=facts,
+            # Not once for all: a CPU may go offline.
+            facts=Fresh(look_at_host),
             store=store,
             files=files,
             host=launcher,

@@ -157,18 +157,22 @@ _EXECUTORS: dict[bytes, Callable[..., None]] = {
 }
 
 
+def settle_in(setup: Setup) -> None:
+    """What can be done before there is a job. Raises OSError."""
+    os.setsid()
+    setup.oom_score_fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+    setup.status_fd = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
+    os.umask(0o022)
+
+
 def run(setup: Setup, plan_fd: int, *, trace: bool) -> int:
     """Run the plan. Returns only when it failed: the exit status to end with."""
     name = b"plan"
     try:
-        os.setsid()
-        setup.oom_score_fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
-        setup.status_fd = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
         steps = plan.decode(_read_all(plan_fd))
         failpoints.hit("first.before-setup")
-        # The directory of fail-points is out of reach by then.
+        # The directory of fail-points is out of reach after the pivot.
         setup.after_gate = failpoints.look("first.after-gate")
-        os.umask(0o022)
         for step in steps:
             name = step.name
             if trace:

@@ -21,14 +21,13 @@ class Setup:
         "work_fd",
     )
 
-    def __init__(
-        self, *, stdout_fd: int, stderr_fd: int, work_fd: int, gate_fd: int, report_fd: int
-    ) -> None:
-        self.stdout_fd = stdout_fd
-        self.stderr_fd = stderr_fd
-        self.work_fd = work_fd
-        self.gate_fd = gate_fd
+    def __init__(self, *, report_fd: int) -> None:
         self.report_fd = report_fd
+        # these come with the job
+        self.stdout_fd = -1
+        self.stderr_fd = -1
+        self.work_fd = -1
+        self.gate_fd = -1
         self.root_fd = -1
         # of the host's procfs, opened while the host's root is still the root
         self.oom_score_fd = -1

@@ -1,4 +1,4 @@
-"""One job's parent: forks anchor and first process, pumps the output, writes the exit record.
+"""One job's parent: pumps its output, writes the exit record.
 
 Lives in joblet-supervisors.service, outside the job's scope, from just before the job until just
 after it; needs neither jobletd nor joblet-init while the job runs. If it is killed, joblet-init
@@ -14,13 +14,12 @@ import signal
 import socket
 import struct
 import time
-from collections.abc import Callable
 
 from joblet import failpoints
-from joblet.init import anchor, firstprocess, procfs, report, rundir, syscalls
+from joblet.init import anchor, procfs, report, rundir, syscalls
+from joblet.init.crew import Birth, Child, Crew, close_all_but, is_readable
 from joblet.init.logwriter import LogWriter
 from joblet.init.oomwatch import OomWatch
-from joblet.init.state import Setup
 from joblet.records import exit as exit_record
 from joblet.records import logindex, spawn
 from joblet.records.exit import ExitRecord
@@ -34,6 +33,8 @@ DONE = b"D"
 # Enough to spread the cost of a fork, few enough that nothing can pile up.
 JOBS_MAX = 250
 _ASSIGNMENT_FDS = 13
+# A first process that waits longer is replaced when a job comes: inside the job its age shows.
+FRESH_MS = 10_000
 # An anchor that runs answers in microseconds.
 ANSWER_MS = 2000
 
@@ -58,52 +59,6 @@ class Held:
         return (self.stdout, self.stderr, self.anchor, self.log, self.index, self.run_dir)
 
 
-class Birth:
-    """What only a new job needs: the plan, the far ends of its pipes, the way to answer."""
-
-    __slots__ = ("anchor_end", "connection", "gate", "plan", "stderr_end", "stdout_end", "work")
-
-    def __init__(
-        self,
-        *,
-        plan: int,
-        work: int,
-        gate: int,
-        stdout_end: int,
-        stderr_end: int,
-        anchor_end: int,
-        connection: socket.socket,
-    ) -> None:
-        self.plan = plan
-        self.work = work
-        self.gate = gate
-        self.stdout_end = stdout_end
-        self.stderr_end = stderr_end
-        self.anchor_end = anchor_end
-        self.connection = connection
-
-    def numbers(self) -> tuple[int, ...]:
-        """All but the connection."""
-        return (
-            self.plan,
-            self.work,
-            self.gate,
-            self.stdout_end,
-            self.stderr_end,
-            self.anchor_end,
-        )
-
-
-def close_all_but(keep: list[int]) -> None:
-    """Close every descriptor that is not in the list."""
-    low = 0
-    for fd in sorted(keep):
-        if fd > low:
-            syscalls.close_range(low, fd - 1)
-        low = fd + 1
-    syscalls.close_range(low, 0xFFFFFFFF)
-
-
 def _settle_in() -> None:
     # Signals stay as they are in joblet-init: what could end us is blocked or ignored there.
     os.setsid()
@@ -113,8 +68,16 @@ def _settle_in() -> None:
 class Supervisor:
     """The work of one supervisor process."""
 
-    def __init__(self, job_id: str, held: Held, run: RunRecord, poke_socket: socket.socket) -> None:
+    def __init__(
+        self,
+        job_id: str,
+        held: Held,
+        run: RunRecord,
+        poke_socket: socket.socket,
+        crew: Crew | None = None,
+    ) -> None:
         self._poke_socket = poke_socket
+        self._crew = crew  # None: we took over, and the anchor is not our child
         self._job_id = job_id
         self._held = held
         self._run = run
@@ -134,19 +97,19 @@ class Supervisor:
         # jobletd knows of anchor and first process
         self.born = False
 
-    def announce(self, birth: Birth, children: Children) -> None:
+    def announce(self, crew: Crew, connection: socket.socket, anchor: Child, first: Child) -> None:
         """Write down who belongs to the job and tell jobletd. Raises OSError."""
-        self._connection = birth.connection
-        self._report_fd = children.report
-        self._anchor_fd = children.anchor_fd
-        self._first_fd = children.first_fd
-        self._run.supervisor = procfs.identify(os.getpid())
-        self._run.anchor = procfs.identify(children.anchor_pid)
-        self._run.first = procfs.identify(children.first_pid)
+        self._connection = connection
+        self._report_fd = first.socket.detach()
+        self._anchor_fd = anchor.fd
+        self._first_fd = first.fd
+        self._run.supervisor = crew.supervisor
+        self._run.anchor = anchor.process
+        self._run.first = first.process
         self._run.descriptors = self._held.numbers()
         self._write_run_record()
         failpoints.hit("supervisor.before-spawned")
-        spawned = spawn.Spawned(self._job_id, children.anchor_pid, children.first_pid)
+        spawned = spawn.Spawned(self._job_id, anchor.process.pid, first.process.pid)
         self._answer(spawned, [self._anchor_fd, self._first_fd])
         self.born = True
         failpoints.hit("supervisor.after-spawned")
@@ -173,9 +136,10 @@ class Supervisor:
         if not self._record.gate_closed:
             # else the job may be launched again, with this log
             self._log.seal()
-        self._release_anchor()
         failpoints.hit("supervisor.before-poke")
         rundir.tell(self._poke_socket, self._job_id, self._run.poke_path)
+        # Last: whoever waits for the end of the job need not wait for that of its scope.
+        self._release_anchor()
 
     def _pump(self) -> None:
         held, poll = self._held, self._poll
@@ -207,7 +171,7 @@ class Supervisor:
         # Nothing of the job lives any more: what the pipes hold now is all there will be.
         while self._report_fd >= 0:
             self._hear_first()
-        while self._anchor_open and _readable(held.anchor):
+        while self._anchor_open and is_readable(held.anchor):
             self._hear_anchor()
         for fd, stream in streams.items():
             while self._take(stream, fd):
@@ -383,7 +347,7 @@ class Supervisor:
             return
         self._anchor_asked = True
         while self._anchor_asked and self._anchor_open:
-            if not _readable(self._held.anchor, ANSWER_MS):
+            if not is_readable(self._held.anchor, ANSWER_MS):
                 # frozen or stopped: its witness is missing, the rest is not
                 return
             self._hear_anchor()
@@ -423,8 +387,11 @@ class Supervisor:
             os.write(self._held.anchor, anchor.RELEASE)
         except (BrokenPipeError, ConnectionResetError):
             pass
-        select.select([self._anchor_fd], [], [])
-        _reap(self._run.anchor.pid)
+        if self._crew is not None:
+            self._crew.anchor_is_home()
+        else:
+            # joblet-init or systemd reaps it
+            select.select([self._anchor_fd], [], [])
 
     def _is_recorded(self) -> bool:
         """Whether a supervisor before this one wrote the exit record; it counts then."""
@@ -448,98 +415,21 @@ def _reap(pid: int) -> None:
         return
 
 
-def _readable(fd: int, wait_ms: int = 0) -> bool:
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    return bool(poll.poll(wait_ms))
-
-
-def _has_reader(pipe_end: int) -> bool:
-    poll = select.poll()
-    poll.register(pipe_end, 0)
-    return not poll.poll(0)
-
-
-def _in_child(body: Callable[[], int]) -> None:
-    """Run the rest of a forked child's life; never returns."""
-    status = firstprocess.STATUS_SETUP
-    try:
-        status = body()
-    except BaseException as err:
-        os.write(2, f"<3>joblet-init: {type(err).__name__}: {err}\n".encode())
-    finally:
-        os._exit(status)
-
-
-class Children:
-    """Anchor and first process, as their supervisor knows them."""
-
-    __slots__ = ("anchor_fd", "anchor_pid", "first_fd", "first_pid", "report")
-
-    def __init__(self, birth: Birth, *, trace: bool) -> None:
-        """Fork them. Raises OSError.
-
-        After a fork every page that is written again is copied again, in parent and child; so
-        this comes before anything else that a supervisor does.
-        """
-        self.anchor_pid, self.anchor_fd = syscalls.clone3(0)
-        if self.anchor_pid == 0:
-            _in_child(lambda: _be_anchor(birth))
-        # Not before: the first process takes the end of this as the end of its supervisor, and an
-        # anchor that has not come to close its copy yet would hide it.
-        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
-        self.report, report_end = near.detach(), far.detach()
-        self.first_pid, self.first_fd = syscalls.clone3(syscalls.CLONE_NEWPID)
-        if self.first_pid == 0:
-            _in_child(lambda: _be_first(birth, report_end, trace=trace))
-        # the other far ends go with everything that is not kept
-        os.close(report_end)
-
-
-def _be_anchor(birth: Birth) -> int:
-    close_all_but([0, 1, 2, birth.anchor_end])
-    anchor.run(birth.anchor_end)
-    return 0
-
-
-def _be_first(birth: Birth, report_end: int, *, trace: bool) -> int:
-    # Until the gate: a set-up without its supervisor is nobody's.
-    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-    own = [birth.plan, birth.work, birth.gate, birth.stdout_end, birth.stderr_end, report_end]
-    close_all_but([0, 1, 2, *own])
-    setup = Setup(
-        stdout_fd=birth.stdout_end,
-        stderr_fd=birth.stderr_end,
-        work_fd=birth.work,
-        gate_fd=birth.gate,
-        report_fd=report_end,
-    )
-    # A supervisor that died before prctl sends no signal any more, but its end is closed.
-    if not _has_reader(report_end):
-        return firstprocess.STATUS_SETUP
-    return firstprocess.run(setup, birth.plan, trace=trace)
-
-
 def run_new(
-    held: Held,
-    birth: Birth,
-    request: spawn.Spawn,
-    poke_socket: socket.socket,
-    *,
-    trace: bool,
+    crew: Crew, held: Held, birth: Birth, request: spawn.Spawn, poke_socket: socket.socket
 ) -> None:
     """One new job, from its birth until everything about it is written down."""
     job_id = request.job_id
     supervisor: Supervisor | None = None
     try:
-        children = Children(birth, trace=trace)
+        children = crew.set_to_work(birth)
         for fd in birth.numbers():
             os.close(fd)
         run = RunRecord()
         run.log_cap_bytes = request.log_cap_bytes
         run.poke_path = request.poke_path
-        supervisor = Supervisor(job_id, held, run, poke_socket)
-        supervisor.announce(birth, children)
+        supervisor = Supervisor(job_id, held, run, poke_socket, crew)
+        supervisor.announce(crew, birth.connection, *children)
     except OSError as err:
         if supervisor is not None and supervisor.born:
             raise
@@ -567,7 +457,15 @@ def serve(control: socket.socket, poke_socket: socket.socket, *, trace: bool) ->
     own = [0, 1, 2, poke_socket.fileno(), control.fileno()]
     close_all_but(own)
     _settle_in()
+    crew = Crew(trace=trace)
     for _ in range(JOBS_MAX):
+        try:
+            crew.prepare()
+        except OSError as err:
+            # The job that comes tries it again, and is told.
+            os.write(2, f"<4>joblet-init: no process at hand: {err}\n".encode())
+        if not is_readable(control.fileno(), FRESH_MS):
+            crew.dismiss_first()
         try:
             data, fds, _flags, _ = socket.recv_fds(
                 control, spawn.SIZE_MAX, _ASSIGNMENT_FDS, socket.MSG_CMSG_CLOEXEC
@@ -592,10 +490,10 @@ def serve(control: socket.socket, poke_socket: socket.socket, *, trace: bool) ->
             anchor_end=anchor_end,
             connection=socket.socket(fileno=connection),
         )
-        run_new(held, birth, request, poke_socket, trace=trace)
+        run_new(crew, held, birth, request, poke_socket)
         # nothing of one job is left when the next one comes
         birth.connection.detach()
-        close_all_but(own)
+        close_all_but([*own, *crew.numbers()])
         try:
             control.send(DONE)
         except BrokenPipeError:

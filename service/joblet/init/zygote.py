@@ -22,13 +22,15 @@ from collections.abc import Callable
 # and after the change of root the library is not there any more.
 from joblet.init import plan as plan
 from joblet.init import procfs, rundir, supervisor, syscalls
+from joblet.init.anchor import HOME_CGROUP
+from joblet.init.crew import Birth
+from joblet.init.immortal import immortalise
 from joblet.init.rehearsal import rehearse
 from joblet.records import poke as poke
 from joblet.records import run, spawn
 from joblet.records.framing import BadRecord
 from joblet.records.run import RunRecord
 
-SUPERVISORS_CGROUP = "/sys/fs/cgroup/joblet.slice/joblet-supervisors.service"
 RUN_JOBS = "/run/joblet/jobs"
 LISTEN_FD = 3  # sd_listen_fds(3)
 REPLACEMENTS_MAX = 5
@@ -112,6 +114,7 @@ class Zygote:
         self._epoll.register(self._signal_fd, select.EPOLLIN)
         rehearse()
         gc.collect()
+        immortalise()
         gc.freeze()
         gc.disable()
         notify_ready()
@@ -187,7 +190,7 @@ class Zygote:
             kept.append(anchor)
             opened.append(anchor_end)
             held = supervisor.Held(stdout, stderr, anchor, log, index, run_dir)
-            birth = supervisor.Birth(
+            birth = Birth(
                 plan=plan_fd,
                 work=work,
                 gate=gate,
@@ -206,9 +209,7 @@ class Zygote:
                 os.close(fd)
         worker.job = Job(request.job_id, held, connection=connection)
 
-    def _assign(
-        self, request: spawn.Spawn, held: supervisor.Held, birth: supervisor.Birth
-    ) -> Worker:
+    def _assign(self, request: spawn.Spawn, held: supervisor.Held, birth: Birth) -> Worker:
         while self._idle:
             worker = self._idle.pop()
             assert worker.control is not None  # noqa: S101
@@ -439,9 +440,9 @@ def _refuse(connection: socket.socket, job_id: str, err: OSError) -> None:
 def _open_supervisors_cgroup() -> int:
     # systemd removes the cgroup of an active service whose last process has ended, and leaves alone
     # what others make at that place.
-    if not os.path.isdir(SUPERVISORS_CGROUP):
-        os.mkdir(SUPERVISORS_CGROUP)
-    return os.open(SUPERVISORS_CGROUP, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    if not os.path.isdir(HOME_CGROUP):
+        os.mkdir(HOME_CGROUP)
+    return os.open(HOME_CGROUP, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def _exists(name: str, directory: int) -> bool:
