@@ -97,11 +97,16 @@ def ground(
         unpack(tarball, machine.root)
         prepare(machine.root)
         machine.boot()
-        state = machine.run(["systemctl", "is-system-running"], check=False).stdout.strip()
+        state = machine.wait_for(lambda: _state(machine), "the state of the system")
         if state != "running":
             failed = machine.run(["systemctl", "--failed", "--no-legend"]).stdout
             raise AssertionError(f"the machine is {state}: {failed}")
         yield machine
+
+
+def _state(machine: Machine) -> str:
+    """Empty while its manager does not answer yet."""
+    return str(machine.run(["systemctl", "is-system-running"], check=False).stdout).strip()
 
 
 def _checked(command: Sequence[Path | str], **env: str) -> None:

@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 
+from joblet.init.anchor import HOME_CGROUP
 from joblet.records import run as run_record
 from tests.container.jobs import (
     DAEMON,
@@ -117,6 +118,19 @@ def kill_both(machine: Machine) -> None:
     machine.wait_for(lambda: answers(machine), "jobletd to answer")
 
 
+def at_hand(machine: Machine) -> set[str]:
+    """Children of supervisors that are in no scope."""
+    pids = str(machine.run(["cat", f"{HOME_CGROUP}/cgroup.procs"]).stdout).split()
+    look = 'for pid; do cut -d" " -f1,4 /proc/$pid/stat; done 2>/dev/null; true'
+    lines = str(machine.run(["sh", "-c", look, "sh", *pids]).stdout).splitlines()
+    parents = dict(line.split() for line in lines)
+    return {pid for pid, parent in parents.items() if parent in parents}
+
+
+def gone(machine: Machine, pids: set[str]) -> bool:
+    return pids.isdisjoint(at_hand(machine))
+
+
 def supervisors(machine: Machine, jobs: list[str]) -> list[str]:
     records = [machine.path(f"/run/joblet/jobs/{job}/run").read_bytes() for job in jobs]
     return [str(run_record.decode(record).supervisor.pid) for record in records]
@@ -169,6 +183,16 @@ def test_supervisor_killed_at_work_for_its_second_job(machine: Machine, jobs: Jo
     for _ in range(3):
         jobs.done("true")
     test_killed_supervisors_are_replaced(machine, jobs)
+
+
+def test_processes_killed_while_they_wait_for_a_job(machine: Machine, jobs: Jobs) -> None:
+    """Anchors and next first processes; whoever needs one forks another."""
+    for _ in range(5):
+        assert outcome(jobs.done("true")) == ("COMPLETED", "exit", 0)
+        machine.wait_for(lambda: len(at_hand(machine)) >= 2, "processes that wait for a job")
+        killed = at_hand(machine)
+        machine.run(["kill", "-KILL", *killed])
+        machine.wait_for(partial(gone, machine, killed), "their end")
 
 
 @pytest.mark.journal_allows(REPLACED, *KILLED)

@@ -24,6 +24,9 @@ from collections.abc import Iterator
 from joblet.init import syscalls
 
 RELEASE = b"R"
+# The job ends before it was surely in a scope: whoever makes the scope now must not get an anchor
+# that is at home already.
+END = b"E"
 # The supervisor asks for what was seen so far; the answer ends with a time of 0.
 QUERY = b"Q"
 STOP_SEEN = struct.Struct("<q")  # time in ns since the epoch

@@ -383,8 +383,9 @@ class Supervisor:
             return
         # A word, because joblet-init holds a copy of this end and closing ours says nothing.
         # A broken pipe: it was killed.
+        word = anchor.END if self._executing_ns is None else anchor.RELEASE
         try:
-            os.write(self._held.anchor, anchor.RELEASE)
+            os.write(self._held.anchor, word)
         except (BrokenPipeError, ConnectionResetError):
             pass
         if self._crew is not None:
