@@ -6,6 +6,7 @@ loses output, counted, and never stops the supervisor; a cap drops the oldest by
 
 from __future__ import annotations
 
+import fcntl
 import os
 
 from joblet import failpoints
@@ -13,6 +14,8 @@ from joblet.init import syscalls
 from joblet.records import logindex
 
 READ_MAX = 1 << 20
+# What a pipe holds by default (pipe(7)). One that was found full is widened to READ_MAX.
+PIPE_BYTES = 1 << 16
 # A further entry of the same stream comes at the earliest after this time or this many bytes.
 ENTRY_INTERVAL_NS = 1_000_000
 ENTRY_BYTES = 1 << 16
@@ -38,6 +41,7 @@ class LogWriter:
         self._entry_offset = 0
         self._gap = 0  # bytes lost since the last byte that reached the log
         self._may_punch = True
+        self._wide: set[int] = set()  # pipes that need no look any more
 
     @property
     def offset(self) -> int:
@@ -68,9 +72,20 @@ class LogWriter:
             # Disk full, quota, file size, I/O: the job goes on, what it says is counted.
             return self._lose(pipe_fd)
         self._offset += count
+        if count >= PIPE_BYTES and pipe_fd not in self._wide:
+            self._widen(pipe_fd)
         if self._offset + self._entries * logindex.ENTRY_SIZE - self._dropped > self._cap:
             self._drop_oldest()
         return count
+
+    def _widen(self, pipe_fd: int) -> None:
+        """Fewer turns for who writes much: each turn of both sides costs a change of process."""
+        self._wide.add(pipe_fd)
+        try:
+            fcntl.fcntl(pipe_fd, fcntl.F_SETPIPE_SZ, READ_MAX)
+        except PermissionError:
+            # the host's limit (pipe-max-size, pipe-user-pages-soft): it goes on as it is
+            return
 
     @property
     def _dropped(self) -> int:
