@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from joblet.init import logwriter
 from joblet.init.logwriter import PIPE_BYTES, READ_MAX, LogWriter
 from joblet.records import logindex
 
@@ -46,7 +45,7 @@ def test_host_that_allows_no_wider_pipe(writer: LogWriter, monkeypatch: pytest.M
         raise PermissionError(1, "Operation not permitted")
 
     near, far = os.pipe()
-    monkeypatch.setattr(logwriter.fcntl, "fcntl", refuse)
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
     for _ in range(3):
         os.write(far, b"x" * PIPE_BYTES)
         assert writer.take(logindex.STDOUT, near, 1) == PIPE_BYTES
