@@ -131,8 +131,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python3 -m tests.bench.run")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
     parser.add_argument("--parts", type=_parts, default=PARTS, help=f"of {','.join(PARTS)}")
-    parser.add_argument("--rounds", type=int, default=20, help="of bars 1 to 3")
-    parser.add_argument("--batch", type=int, default=50, help="jobs per round and contender")
+    parser.add_argument("--rounds", type=int, default=10, help="of bars 1 to 3")
+    parser.add_argument("--batch", type=int, default=100, help="jobs per round and contender")
     parser.add_argument("--crowd-rounds", type=int, default=10, help="of bar 4")
     parser.add_argument("--output-rounds", type=int, default=4, help="of bar 7")
     parser.add_argument("--output-share", type=float, default=1.0, help="of bar 7's bytes")
@@ -186,7 +186,7 @@ def _measure(options: argparse.Namespace) -> Results:
                 _live(),
                 FINISHED,
                 rounds=options.crowd_rounds,
-                batch=2 * options.batch,
+                batch=options.batch,
                 parallel=PARALLEL,
             )
         if "jobs" in wanted:
@@ -219,9 +219,9 @@ def _jobs(
 ) -> tuple[dict[int, dict[str, Series]], Series]:
     """Everybody's batches of `true`, and what one write to the store's disk costs meanwhile."""
     names = (f"joblet-bench-{number}" for number in range(sys.maxsize))
-    contenders: dict[str, Callable[[int], Batch]] = {NAME: lambda at: joblet.batch(batch, at)}
+    contenders = {NAME: lambda batch, at: joblet.batch(max(batch, at), at)}
     for peer in found:
-        contenders[peer.name] = _spawning(peer, names, batch)
+        contenders[peer.name] = _spawning(peer, names)
     results = {at: {name: Series() for name in contenders} for at in CONCURRENCY}
     storage = Series()
     order = list(contenders)
@@ -229,15 +229,17 @@ def _jobs(
         storage.batches.append(_sync(SYNCS))
         for concurrency in CONCURRENCY:
             for name in order:
-                measured = with_cpu(partial(contenders[name], concurrency))
+                # The bars speak of warm starts, and the others have just had the caches.
+                contenders[name](0, concurrency)
+                measured = with_cpu(partial(contenders[name], batch, concurrency))
                 results[concurrency][name].batches.append(measured)
                 time.sleep(SETTLE_SECONDS)
         order = [*order[1:], order[0]]
     return results, storage
 
 
-def _spawning(peer: Peer, names: Iterator[str], batch: int) -> Callable[[int], Batch]:
-    def run(concurrency: int) -> Batch:
+def _spawning(peer: Peer, names: Iterator[str]) -> Callable[[int, int], Batch]:
+    def run(batch: int, concurrency: int) -> Batch:
         # Those that do fewer still do as many as can be under way.
         count = max(round(batch * peer.share), concurrency)
         return spawner.run([peer.command(next(names)) for _ in range(count)], concurrency)
