@@ -19,10 +19,10 @@ Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
 EPILOG = """\b
 Exit status:
-  0    success; also Ctrl-C in 'events', 'top' and 'job list --watch', which end in no other way
+  0    success; also Ctrl-C in what ends in no other way, such as 'events'
   1    an error; one sentence on standard error says which
   2    a mistake in the command line; nothing was done
-  124  a time limit was reached: the job's own, or that of 'job wait --timeout'
+  124  a time limit was reached: the job's, or that of 'job wait'
   130  interrupted; a job that was being waited for goes on
   141  the reader of the output went away
 

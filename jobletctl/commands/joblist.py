@@ -72,8 +72,9 @@ class Wanted(NamedTuple):
     "--state",
     "states",
     type=paramtypes.Word([state.value for state in JobState]),
+    metavar="STATE",
     multiple=True,
-    help="Only jobs in this state. Repeatable.",
+    help="Only jobs in this state, such as running or failed. Repeatable.",
 )
 @click.option("--mine", is_flag=True, help="Only jobs of the calling user.")
 @click.option(

@@ -140,7 +140,7 @@ _jobletctl_job_inspect() {
 _jobletctl_job_list() {
     _arguments -s -S \
         '(--all)--all[All jobs, however many there are]' \
-        '*--state=[Only jobs in this state]:STATE:(PENDING SCHEDULED INITIALIZING RUNNING COMPLETED FAILED STOPPED CANCELED TIMEOUT)' \
+        '*--state=[Only jobs in this state, such as running or failed]:STATE:(PENDING SCHEDULED INITIALIZING RUNNING COMPLETED FAILED STOPPED CANCELED TIMEOUT)' \
         '(--mine)--mine[Only jobs of the calling user]' \
         '*--filter=[Only jobs of which this is true]:KEY=VALUE: ' \
         '(--sort)--sort=[Order by submitted, start, end, duration, name, state, owner, exit-code, queued, cpu, memory, read, written]:KEY: ' \
