@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
+from types import CodeType
 
 _NEGATIVE = 1 << 31
 
@@ -31,6 +32,9 @@ def immortalise() -> int:
         if id(thing) not in found:
             found[id(thing)] = thing
             rest += gc.get_referents(thing)
+            if isinstance(thing, CodeType):
+                # which the collector does not look into
+                rest += (thing.co_consts, thing.co_names)
     for address in found:
         ctypes.c_uint32.from_address(address).value = count
     return len(found)
