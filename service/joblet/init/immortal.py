@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
-from types import CodeType
 
 _NEGATIVE = 1 << 31
 
@@ -25,6 +24,7 @@ def immortalise() -> int:
     if not count & _NEGATIVE:
         # before 3.12 even None is counted
         return 0
+    code = type(immortalise.__code__)
     found: dict[int, object] = {}
     rest = gc.get_objects()
     while rest:
@@ -32,7 +32,7 @@ def immortalise() -> int:
         if id(thing) not in found:
             found[id(thing)] = thing
             rest += gc.get_referents(thing)
-            if isinstance(thing, CodeType):
+            if isinstance(thing, code):
                 # which the collector does not look into
                 rest += (thing.co_consts, thing.co_names)
     for address in found:
