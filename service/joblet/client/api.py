@@ -153,11 +153,13 @@ class JobPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogRequest:
-    """Which part of a log; both starts given, the later one counts."""
+    """Which part of a log; of several starts the latest counts."""
 
     follow: bool = True
     tail_lines: int | None = None
     since_usec: int | None = None
+    # Where an earlier reader was: `after` of its last piece. No gap, and nothing twice.
+    offset: int | None = None
     stream: str | None = None
     # Both streams as one, in big pieces: for those who pass bytes on and do not look at them.
     merged: bool = False
@@ -168,13 +170,14 @@ class LogPiece:
     """Bytes of one stream in their order of arrival, cut anywhere.
 
     stream is STDOUT, STDERR or GAP, or BOTH in a merged log; a GAP has no data: `lost_bytes` were
-    dropped at this place.
+    dropped at this place. `after` is the place in the log behind the piece, which never changes.
     """
 
     stream: str
     time_ns: int
     data: bytes
     lost_bytes: int = 0
+    after: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

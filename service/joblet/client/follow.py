@@ -41,7 +41,7 @@ async def pieces(
     """Everything the request selects; when it follows, until the log is sealed."""
     reader = LogReader(log_fd, index_fd)
     wanted = _NUMBERS.get(request.stream or "")
-    offset, limit = _range(reader, request, wanted)
+    offset, limit = await _found(reader, request, wanted)
     # Before the first read: what is written from here on is either read or heard of.
     watch = watches.watch(log_fd) if request.follow else None
     losses = _Losses(from_start=offset == 0)
@@ -51,12 +51,12 @@ async def pieces(
             data, after, sealed = reader.read(offset, room)
             base = after - len(data)
             if base > offset:
-                yield LogPiece(GAP, 0, b"", base - offset)
+                yield LogPiece(GAP, 0, b"", base - offset, base)
             if request.merged:
                 if data:
-                    yield LogPiece(BOTH, 0, data)
+                    yield LogPiece(BOTH, 0, data, after=after)
                 if sealed and (lost := losses.rest(reader)):
-                    yield LogPiece(GAP, 0, b"", lost)
+                    yield LogPiece(GAP, 0, b"", lost, after)
             elif data or sealed:
                 for piece in _split(reader, base, data, sealed, losses):
                     if wanted is None or piece.stream in (GAP, request.stream):
@@ -78,12 +78,28 @@ async def pieces(
             watch.close()
 
 
+async def _found(
+    reader: LogReader, request: LogRequest, stream: int | None
+) -> tuple[int, int | None]:
+    if request.tail_lines is None:
+        return _range(reader, request, stream)
+    # It may read all of a long log, which must not keep everything else on this loop waiting.
+    looking = asyncio.ensure_future(asyncio.to_thread(_range, reader, request, stream))
+    try:
+        return await asyncio.shield(looking)
+    finally:
+        # The descriptors are closed after us.
+        await asyncio.wait([looking])
+
+
 def _range(reader: LogReader, request: LogRequest, stream: int | None) -> tuple[int, int | None]:
     start = 0
     if request.tail_lines is not None:
         start = reader.tail_offset(request.tail_lines, stream)
     if request.since_usec is not None:
         start = max(start, reader.offset_at(max(0, request.since_usec) * 1000))
+    if request.offset is not None:
+        start = max(start, request.offset)
     # Without following, a busy writer must not move the end for ever.
     return start, None if request.follow else reader.facts().end_offset
 
@@ -118,23 +134,24 @@ def _split(
     position = base
     for _, stop, stream, time_ns in reader.segments(base, end):
         while gaps and gaps[0][0] <= position:
-            yield _gap(gaps.pop(0), losses)
+            yield _gap(gaps.pop(0), position, losses)
         # From `position`, not from the segment's start: entries dropped since the read leave
         # their bytes to the first segment that is left.
-        yield LogPiece(_STREAMS[stream], time_ns, data[position - base : stop - base])
+        piece = data[position - base : stop - base]
+        yield LogPiece(_STREAMS[stream], time_ns, piece, after=stop)
         position = stop
     if position < end:
-        yield LogPiece(STDOUT, time_ns, data[position - base :])
+        yield LogPiece(STDOUT, time_ns, data[position - base :], after=end)
     for gap in gaps:
-        yield _gap(gap, losses)
+        yield _gap(gap, end, losses)
     if sealed and (lost := losses.rest(reader)):
-        yield LogPiece(GAP, time_ns, b"", lost)
+        yield LogPiece(GAP, time_ns, b"", lost, end)
 
 
-def _gap(gap: tuple[int, int, int], losses: _Losses) -> LogPiece:
+def _gap(gap: tuple[int, int, int], place: int, losses: _Losses) -> LogPiece:
     _, lost, time_ns = gap
     losses.add(lost)
-    return LogPiece(GAP, time_ns, b"", lost)
+    return LogPiece(GAP, time_ns, b"", lost, place)
 
 
 class Watches:

@@ -371,3 +371,47 @@ async def test_an_abandoned_follower_gives_its_inotify_instance_back(log: Log) -
         await anext(found)
         assert len(os.listdir("/proc/self/fd")) == before + 1
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_a_reader_goes_on_anywhere_without_a_gap_and_with_nothing_twice(log: Log) -> None:
+    log.writer.write(b"one\n", 1)
+    log.writer.write(b"two\n", 2, logindex.STDERR)
+    log.writer.lose(42, 3)
+    log.writer.write(b"three\n", 4)
+    log.writer.write(b"four", 5, logindex.STDERR)
+    log.writer.seal()
+    whole = await collect(log, LogRequest())
+    assert [piece.after for piece in whole] == [4, 8, 8, 14, 18]
+    for number, piece in enumerate(whole, 1):
+        rest = await collect(log, LogRequest(offset=piece.after))
+        # Of a loss a reader is told who begins at its place: it knows whether it had been.
+        told = [piece] if piece.stream == GAP else []
+        assert rest == told + whole[number:]
+    assert await collect(log, LogRequest(offset=18)) == []
+    assert joined(await collect(log, LogRequest(offset=6))) == b"o\nthree\nfour"
+
+
+@pytest.mark.parametrize("follow", [True, False])
+async def test_a_place_behind_the_end_is_the_end(log: Log, follow: bool) -> None:
+    log.writer.write(b"one\n", 1)
+    log.writer.seal()
+    assert await collect(log, LogRequest(follow=follow, offset=(1 << 64) - 1)) == []
+
+
+async def test_a_merged_log_tells_its_places(log: Log) -> None:
+    log.writer.write(b"one\n", 1)
+    log.writer.write(b"two\n", 2, logindex.STDERR)
+    log.writer.seal()
+    [piece] = await collect(log, LogRequest(merged=True))
+    assert (piece.data, piece.after) == (b"one\ntwo\n", 8)
+
+
+async def test_who_gives_up_during_a_search_for_lines_leaves_nothing_behind(log: Log) -> None:
+    log.writer.write(b"line\n" * 100_000, 1)
+    found = pieces(*log.fds, LogRequest(follow=False, tail_lines=1_000_000), Watches())
+    looking = asyncio.ensure_future(anext(found))
+    await asyncio.sleep(0)
+    looking.cancel()
+    await asyncio.wait([looking])
+    assert looking.cancelled()
+    await found.aclose()
