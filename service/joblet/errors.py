@@ -148,10 +148,14 @@ class Unreachable(JobletError):
 
 
 class RemoteError(JobletError):
-    """An error reply as a client received it: the D-Bus name and the sentence."""
+    """An error reply as a client received it: the D-Bus name and the sentence.
 
-    def __init__(self, name: str, message: str) -> None:
+    `node` names the host, in the words of the user, when it was asked over the network.
+    """
+
+    def __init__(self, name: str, message: str, *, node: str = "") -> None:
         super().__init__(message)
+        self.node = node
         self.code = name.removeprefix(DBUS_ERROR_PREFIX)
         self.grpc_status = _grpc_status(name)
         self._name = name

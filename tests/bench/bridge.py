@@ -21,7 +21,7 @@ from pathlib import Path
 import grpc
 import grpc.aio
 
-from joblet.bridge import tls
+from joblet.rpc import tls
 from joblet.rpc.pb import joblet_pb2 as pb
 from tests.bridge.authority import Authority, Pair
 from tests.bus.conftest import PrivateBus
@@ -74,8 +74,9 @@ asyncio.run(main())
 ECHO = """
 import asyncio, sys
 import grpc, grpc.aio
-from joblet.bridge import tls
 from joblet.bridge.credentials import Credentials
+from joblet.bridge.tls import server_credentials
+from joblet.rpc.tls import require_tls_1_3
 
 async def echo(data, context):
     return data
@@ -87,11 +88,11 @@ async def main():
     handler = grpc.unary_unary_rpc_method_handler(echo)
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler("bench.Echo", {"Echo": handler}),))
-    print(server.add_secure_port("127.0.0.1:0", tls.server_credentials(credentials)), flush=True)
+    print(server.add_secure_port("127.0.0.1:0", server_credentials(credentials)), flush=True)
     await server.start()
     await server.wait_for_termination()
 
-tls.require_tls_1_3()
+require_tls_1_3()
 asyncio.run(main())
 """
 BRIDGE = """

@@ -12,14 +12,17 @@ import grpc
 import pytest
 
 from joblet.bridge.wiring import bridge
+from joblet.client.looks import UsageReport
 from joblet.config import BridgeConfig
 from joblet.paths import Paths
 from joblet.rpc import methods
 from tests.bridge.authority import Authority, Pair
-from tests.fakes.client import FakeClient
+from tests.fakes.client import HOST, FakeClient
 
 PATIENCE_S = 60.0
-METHODS = {method.name: method for method in (*methods.JOBLET, *methods.HEALTH)}
+# They go on for ever.
+ENDLESS = ("Watch", "Events")
+METHODS = {method.name: method for method in methods.EVERY}
 
 
 class Remote:
@@ -38,15 +41,26 @@ class Remote:
     def start(self, name: str, request: Any = None) -> Any:
         """Begin a call."""
         method = METHODS[name]
-        kind = self._channel.unary_stream if method.streams else self._channel.unary_unary
         data = request if isinstance(request, bytes) else _bytes(method, request)
-        return kind(method.path, response_deserializer=method.response.FromString)(data)
+        decode = method.response.FromString
+        if method.takes_stream:
+            return self._channel.stream_unary(method.path, response_deserializer=decode)([data])
+        kind = self._channel.unary_stream if method.streams else self._channel.unary_unary
+        return kind(method.path, response_deserializer=decode)(data)
 
     async def refused(self, name: str, request: Any = None) -> tuple[str, str]:
         """Code and sentence of a call that must fail."""
         with pytest.raises(grpc.aio.AioRpcError) as refusal:
             await self(name, request)
         return refusal.value.code().name, refusal.value.details() or ""
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until something is so in this process."""
+    async with asyncio.timeout(PATIENCE_S):
+        # The condition is of any kind; there is no event to wait for.
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
 
 
 def _bytes(method: methods.Method, request: Any) -> bytes:
@@ -82,8 +96,10 @@ async def start(authority: Authority, tmp_path: Path) -> AsyncIterator[Start]:
     """Starts a bridge with these settings; ended after the test, its clients first."""
     async with AsyncExitStack() as stack:
 
-        async def start_one(**settings: Any) -> Ground:
-            host = FakeClient()
+        async def start_one(host: FakeClient | None = None, **settings: Any) -> Ground:
+            if host is None:
+                host = FakeClient()
+                host.reports = [UsageReport(1, HOST, ())]
             authority.write_server(tmp_path / "pki/bridge")
             config = BridgeConfig(
                 **{"listeners": ("127.0.0.1:0",), "stop_grace_usec": 1_000_000, **settings}

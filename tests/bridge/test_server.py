@@ -21,7 +21,7 @@ from joblet.rpc import methods
 from joblet.rpc.dialects import Dialect
 from joblet.rpc.pb import health_pb2
 from joblet.rpc.pb import joblet_pb2 as pb
-from tests.bridge.conftest import METHODS, PATIENCE_S, Ground, Start
+from tests.bridge.conftest import ENDLESS, METHODS, PATIENCE_S, Ground, Start
 from tests.fakes.client import FakeClient, ended, job, job_id
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -186,7 +186,7 @@ def _values(field: Any) -> st.SearchStrategy[Any]:
     return st.integers(-(2**bits), 2**bits - 1)
 
 
-CALLS = st.sampled_from([one for one in METHODS.values() if one.name != "Watch"]).flatmap(
+CALLS = st.sampled_from([one for one in METHODS.values() if one.name not in ENDLESS]).flatmap(
     lambda method: st.tuples(st.just(method), st.one_of(REQUESTS, messages(method.request)))
 )
 

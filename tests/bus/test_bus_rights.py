@@ -386,6 +386,16 @@ async def test_the_bridge_is_trusted_without_a_question(
     assert mine["remote_subject"] == "CN=ada,OU=developer"
     assert missing["error"] == "org.joblet1.Error.NoSuchJob"
     assert others["environment"] == {"KEY": "secret"}
+    [told] = await bridge("ExplainJob", "a{sv}", SPEC)
+    assert told["state"] == "PENDING"
+    [stream] = await bridge("GetFiles", "ssa{sv}", other.id, "out", {})
+    os.close(stream)
+    limits = {"max_tasks": Typed("t", 7)}
+    assert await bridge("UpdateJob", "sa{sv}", other.id, limits) == [other.id]
+    for one in (job_id, other.id):
+        jobs.start(one)
+    [usage] = await bridge("ListUsage", "a{sv}", {})
+    assert {one["id"] for one in json.loads(usage)["jobs"]} == {job_id, other.id}
     assert await bridge("StopJob", "sa{sv}", other.id, {}) == [other.id]
     assert await bridge("DeleteAllJobs", "a{sv}", {"all": Typed("b", True)}) == [1, 1]
 

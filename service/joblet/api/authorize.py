@@ -72,7 +72,9 @@ _HINTS = {
 _BRIDGE_MAY = frozenset(
     {
         "RunJob",
+        "ExplainJob",
         "StopJob",
+        "UpdateJob",
         "CancelJob",
         "DeleteJob",
         "DeleteAllJobs",
@@ -83,6 +85,8 @@ _BRIDGE_MAY = frozenset(
         "ListJobsEncoded",
         "OpenLog",
         "ReadLog",
+        "GetFiles",
+        "ListUsage",
     }
 )
 

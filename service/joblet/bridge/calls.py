@@ -12,7 +12,7 @@ import asyncio
 import logging
 import uuid
 import warnings
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,9 +22,10 @@ from google.protobuf.message import DecodeError
 
 from joblet.bridge.identity import Identities, Identity, Unidentified
 from joblet.bridge.roles import refusal
-from joblet.errors import JobletError
+from joblet.errors import InvalidSpec, JobletError, NotAllowed
 from joblet.rpc.dialects import Dialect
 from joblet.rpc.methods import Method
+from joblet.rpc.native import ERROR_TRAILER
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ _DETAILS_MAX = 1000
 
 Unary = Callable[[Any, "Caller"], Awaitable[Any]]
 Stream = Callable[[Any, "Caller"], AsyncGenerator[Any, None]]
+Taking = Callable[[AsyncIterator[Any], "Caller"], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,12 @@ class Caller:
 
 
 class Refused(Exception):
-    """A call ends with this status (the name of a gRPC code) and sentence."""
+    """A call ends with this status (the name of a gRPC code), sentence and name of an error."""
 
-    def __init__(self, status: str, sentence: str) -> None:
+    def __init__(self, status: str, sentence: str, *, code: str = "") -> None:
         super().__init__(sentence)
         self.status = status
+        self.code = code
 
 
 @contextmanager
@@ -93,6 +96,25 @@ class Gate:
             return bytes(await ending.tell(context))
 
         return grpc.unary_unary_rpc_method_handler(handle)
+
+    def taking(self, method: Method, function: Taking) -> Any:
+        """The handler of a method that takes a stream of messages and gives one answer."""
+
+        async def handle(parts: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> bytes:
+            with _Ending(method) as ending:
+                caller = self._admit(method, context)
+
+                async def messages() -> AsyncIterator[Any]:
+                    async for data in parts:
+                        # As for answers: whoever was put out meanwhile brings nothing more in.
+                        self._check(method, caller.identity, context)
+                        yield _decode(method, data)
+
+                answer = await function(messages(), caller)
+                return bytes(answer.SerializeToString())
+            return bytes(await ending.tell(context))
+
+        return grpc.stream_unary_rpc_method_handler(handle)
 
     def stream(self, method: Method, function: Stream) -> Any:
         """The handler of a method with a stream of answers: messages, or ready-made bytes."""
@@ -141,7 +163,7 @@ class Gate:
         if why_not:
             who = f"{identity.subject} at {context.peer()}"
             log.warning("%s by %s refused: %s", method.name, who, why_not)
-            raise Refused("PERMISSION_DENIED", why_not)
+            raise Refused("PERMISSION_DENIED", why_not, code=NotAllowed.code)
         metadata: Mapping[str, str] = dict(tuple(context.invocation_metadata() or ()))
         return Caller(identity, self._dialect, str(metadata.get("user-agent", "")))
 
@@ -152,7 +174,9 @@ def _identified(method: Method, context: grpc.aio.ServicerContext) -> Iterator[N
         yield
     except Unidentified as err:
         log.warning("%s from %s refused: %s", method.name, context.peer(), err)
-        raise Refused("UNAUTHENTICATED", f"failed to extract client role: {err}") from err
+        raise Refused(
+            "UNAUTHENTICATED", f"failed to extract client role: {err}", code=NotAllowed.code
+        ) from err
 
 
 class _Ending:
@@ -162,6 +186,7 @@ class _Ending:
         self._method = method
         self._status = "OK"
         self._details = ""
+        self._code = ""
 
     def __enter__(self) -> _Ending:
         return self
@@ -172,19 +197,22 @@ class _Ending:
             return False
         match err:
             case Refused():
-                self._status, self._details = err.status, str(err)
+                self._status, self._details, self._code = err.status, str(err), err.code
             case JobletError():
-                self._status, self._details = err.grpc_status, str(err)
+                self._status, self._details, self._code = err.grpc_status, str(err), err.code
             case _:
                 number = uuid.uuid4().hex[:8]
                 log.error("internal error %s in %s", number, self._method.name, exc_info=err)
                 self._status = "INTERNAL"
                 self._details = f"internal error {number}; the journal of joblet-bridge says more"
+                self._code = JobletError.code
         return True
 
     async def tell(self, context: grpc.aio.ServicerContext) -> Any:
         """End the call with what was kept."""
-        await context.abort(grpc.StatusCode[self._status], self._details[:_DETAILS_MAX])
+        # The name of the error, for clients that tell more of them apart than gRPC does.
+        trailer = ((ERROR_TRAILER, self._code),) if self._code else ()
+        await context.abort(grpc.StatusCode[self._status], self._details[:_DETAILS_MAX], trailer)
 
 
 def _send_trailer(caller: Caller, context: grpc.aio.ServicerContext) -> None:
@@ -206,5 +234,7 @@ def _decode(method: Method, data: bytes) -> Any:
         return method.request.FromString(data)
     except (DecodeError, RuntimeWarning, SystemError) as err:
         raise Refused(
-            "INVALID_ARGUMENT", f"this is no {method.request.DESCRIPTOR.name} ({err})"
+            "INVALID_ARGUMENT",
+            f"this is no {method.request.DESCRIPTOR.name} ({err})",
+            code=InvalidSpec.code,
         ) from err

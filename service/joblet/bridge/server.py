@@ -119,11 +119,13 @@ def _open(server: grpc.aio.Server, listener: Listener, credentials: Credentials)
 
 def _handlers(gate: Gate, servicers: Mapping[str, object]) -> tuple[Any, ...]:
     by_service: dict[str, dict[str, Any]] = {}
-    for method in (*methods.JOBLET, *methods.HEALTH):
+    for method in methods.EVERY:
         function = getattr(servicers.get(method.service), method.attribute, None)
         by_service.setdefault(method.service, {})[method.name] = (
             _unavailable(gate, method)
             if function is None
+            else gate.taking(method, function)
+            if method.takes_stream
             else gate.stream(method, function)
             if method.streams
             else gate.unary(method, function)

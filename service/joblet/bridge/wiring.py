@@ -7,16 +7,18 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from joblet.bridge import server, tls
+from joblet.bridge import server
 from joblet.bridge.calls import refuse_half_messages
 from joblet.bridge.credentials import Credentials
 from joblet.bridge.lookups import Lookups
 from joblet.bridge.servicers.health import HealthServicer
 from joblet.bridge.servicers.jobs import JobServicer
+from joblet.bridge.servicers.native import NativeServicer
 from joblet.client.api import JobletClient
 from joblet.config import BridgeConfig, ConfigError
 from joblet.errors import JobletError
 from joblet.paths import Paths
+from joblet.rpc.tls import require_tls_1_3
 
 # Within this time a certificate that was revoked is refused on connections that are there.
 _LOOK_S = 1.0
@@ -27,7 +29,7 @@ async def bridge(
     settings: BridgeConfig, paths: Paths, client: JobletClient, *, alive: Callable[[], bool]
 ) -> AsyncIterator[tuple[int, ...]]:
     """Serving while the context lasts; the ports of the listeners. Raises ConfigError."""
-    tls.require_tls_1_3()
+    require_tls_1_3()
     refuse_half_messages()
     try:
         credentials = Credentials(paths.bridge_pki)
@@ -36,6 +38,7 @@ async def bridge(
     lookups = Lookups(client)
     servicers = {
         "joblet.JobService": JobServicer(client, lookups, node_id=settings.node_id),
+        "joblet1.Jobs": NativeServicer(client, lookups),
         "grpc.health.v1.Health": HealthServicer(alive),
     }
     watch = asyncio.create_task(_watch(credentials))

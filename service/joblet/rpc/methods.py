@@ -10,19 +10,20 @@ from typing import Any, NamedTuple
 
 from google.protobuf import descriptor_pb2
 
-from joblet.rpc.pb import health_pb2, joblet_pb2
+from joblet.rpc.pb import health_pb2, joblet1_pb2, joblet_pb2
 
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 class Method(NamedTuple):
-    """One method: every one takes one message and gives one, or a stream of them."""
+    """One method: it takes one message, or a stream of them, and gives one, or a stream."""
 
     service: str  # full name
     name: str
     request: type[Any]
     response: type[Any]
     streams: bool
+    takes_stream: bool = False
 
     @property
     def path(self) -> str:
@@ -45,6 +46,7 @@ def _methods(module: Any) -> tuple[Method, ...]:
             request=getattr(module, method.input_type.rpartition(".")[2]),
             response=getattr(module, method.output_type.rpartition(".")[2]),
             streams=method.server_streaming,
+            takes_stream=method.client_streaming,
         )
         for service in file.service
         for method in service.method
@@ -52,4 +54,6 @@ def _methods(module: Any) -> tuple[Method, ...]:
 
 
 JOBLET = _methods(joblet_pb2)
+NATIVE = _methods(joblet1_pb2)
 HEALTH = _methods(health_pb2)
+EVERY = (*JOBLET, *NATIVE, *HEALTH)
