@@ -1,8 +1,8 @@
 """JobletClient: what a client program can ask of a Joblet host, whatever carries the question.
 
-Owns the shapes of the answers. The transports (local.py over D-Bus) fulfil the Protocol; callers
-choose one and know nothing else of it. Errors are those of joblet.errors: RemoteError for a
-refusal by the daemon, Unreachable when there was no daemon to ask.
+Owns the shapes of the answers. The transports (local.py over D-Bus, remote.py over gRPC) fulfil the
+Protocol; callers choose one and know nothing else of it. Errors are those of joblet.errors:
+RemoteError for a refusal by the daemon, Unreachable when there was no daemon to ask.
 """
 
 from __future__ import annotations
