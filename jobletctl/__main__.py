@@ -10,8 +10,8 @@ import click
 
 from joblet.errors import JobletError
 from jobletctl import explain
-from jobletctl.cli import App, root
-from jobletctl.connect import Connector, local
+from jobletctl.cli import JOBLETCTL, RNX, App, rnx_root, root
+from jobletctl.connect import Connector
 from jobletctl.output import ReaderGone
 
 USAGE = 2
@@ -19,42 +19,53 @@ INTERRUPTED = 130
 READER_GONE = 141
 
 
-def main(args: Sequence[str] | None = None, *, connector: Connector = local) -> int:
-    """The exit status of a command line."""
-    app = App(connector=connector)
+def main(
+    args: Sequence[str] | None = None,
+    *,
+    program: str = JOBLETCTL,
+    connector: Connector | None = None,
+) -> int:
+    """The exit status of a command line; a connector is taken whatever host is named."""
+    app = App(program, lent=connector)
     try:
         status = _run(list(sys.argv[1:] if args is None else args), app)
         app.output.flush()
     except ReaderGone:
         return _reader_gone()
     except JobletError as err:
-        app.output.note(explain.sentence(err))
+        app.output.note(explain.sentence(err, app.call))
         return err.exit_status
     except KeyboardInterrupt:
         return INTERRUPTED
     return status
 
 
+def rnx(args: Sequence[str] | None = None, *, connector: Connector | None = None) -> int:
+    """The same for rnx."""
+    return main(args, program=RNX, connector=connector)
+
+
 def _run(args: list[str], app: App) -> int:
+    commands = rnx_root if app.is_rnx else root
     try:
-        with root.make_context("jobletctl", args, obj=app) as ctx:
-            status = root.invoke(ctx)
+        with commands.make_context(app.program, args, obj=app) as ctx:
+            status = commands.invoke(ctx)
         return status if isinstance(status, int) else 0
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.UsageError as err:
-        app.output.note(_mistake(err))
+        app.output.note(_mistake(err, app))
         return USAGE
     except BrokenPipeError as err:
         # click prints help by itself
         raise ReaderGone from err
 
 
-def _mistake(err: click.UsageError) -> str:
+def _mistake(err: click.UsageError, app: App) -> str:
     message = err.format_message().strip().rstrip(".")
     if isinstance(err, click.NoSuchOption):
         message = f"no such option {err.option_name}{_option_meant(err)}"
-    path = "jobletctl" if err.ctx is None else err.ctx.command_path
+    path = app.program if err.ctx is None else err.ctx.command_path
     return f"{message[:1].lower()}{message[1:]} (see '{path} --help')"
 
 

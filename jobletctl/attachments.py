@@ -178,7 +178,7 @@ async def collect(
         try:
             await fetch(client, output, job_id, path, destination)
         except JobletError as err:
-            output.note(f"--output {path}: {explain.sentence(err)}")
+            output.note(f"--output {path}: {explain.sentence(err, output.program)}")
             fine = False
     return fine
 

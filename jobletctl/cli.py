@@ -1,6 +1,8 @@
-"""The root command: global options, and the nouns, each loaded when it is used.
+"""The root commands: global options, and the nouns, each loaded when it is used.
 
-Owns what all verbs share: `--json` at any depth and the App that carries connector and output.
+One tree of commands for two programs: `jobletctl` asks this host, or a node that `-H` names, and
+`rnx` always a node. Owns what all verbs share: `--json` and the choice of a node at any depth, and
+the App that carries connector and output.
 """
 
 from __future__ import annotations
@@ -12,10 +14,13 @@ from typing import TypeVar
 
 import click
 
-from jobletctl.connect import Connector, local
+from jobletctl.connect import Connector, local, remote
 from jobletctl.output import Output
 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
+
+JOBLETCTL = "jobletctl"
+RNX = "rnx"
 
 EPILOG = """\b
 Exit status:
@@ -36,8 +41,58 @@ limit, 125 if it could not be set up, 126 or 127 if the command could not be run
 class App:
     """What every command needs; made once per invocation."""
 
-    connector: Connector = local
+    program: str = JOBLETCTL
     output: Output = field(default_factory=Output)
+    # In the place of every other one, when it is given.
+    lent: Connector | None = None
+    node: str | None = None
+    nodes_path: str | None = None
+    _node_id: str | None = None
+
+    def __post_init__(self) -> None:
+        self.output.program = self.program
+
+    @property
+    def is_rnx(self) -> bool:
+        """True for the program whose output has what scripts for the first rnx look for."""
+        return self.program == RNX
+
+    @property
+    def remote(self) -> bool:
+        """True when a node of the file of nodes is asked, and not this host."""
+        return self.is_rnx or self.node is not None or self.nodes_path is not None
+
+    @property
+    def connector(self) -> Connector:
+        """How to reach the host that was chosen."""
+        if self.lent is not None:
+            return self.lent
+        return remote(self.node, self.nodes_path) if self.remote else local
+
+    @property
+    def node_id(self) -> str:
+        """What the node that is asked is called; "" for one that has no other name."""
+        if self.lent is not None:
+            return self.node or ""
+        if self._node_id is None:
+            from jobletctl import nodesfile
+
+            # A second time: it is small, and only rnx asks.
+            file = nodesfile.load(self.nodes_path)
+            name = file.node(self.node).name
+            self._node_id = file.node_id(name) or name
+        return self._node_id
+
+    def connector_to(self, node: str, path: str) -> Connector:
+        """How to reach a certain node of a certain file."""
+        return self.lent or remote(node, path)
+
+    @property
+    def call(self) -> str:
+        """What to begin another command line with that asks the same host."""
+        if self.node is None:
+            return self.program
+        return f"{self.program} {'--node' if self.is_rnx else '-H'} {self.node}"
 
 
 pass_app = click.make_pass_decorator(App)
@@ -54,12 +109,49 @@ def _say_version(ctx: click.Context, _param: click.Parameter, value: bool) -> No
     if value and app is not None:
         from jobletctl import client_version
 
-        app.output.line(f"jobletctl {client_version.installed()}")
+        app.output.line(f"{app.program} {client_version.installed()}")
         ctx.exit()
 
 
+def _choose(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    app = ctx.find_object(App)
+    if value is not None and app is not None and param.name is not None:
+        # "" is what scripts pass for "no choice"
+        setattr(app, param.name, value or None)
+
+
+def _node_options(command: Decorated, *, hidden: bool) -> Decorated:
+    """The choice of a node, which means the same wherever on the command line it stands."""
+    command = click.option(
+        "--config",
+        "nodes_path",
+        type=click.Path(),
+        metavar="FILE",
+        expose_value=False,
+        hidden=hidden,
+        callback=_choose,
+        help="The file of nodes; by default the first of $RNX_CONFIG, rnx-config.yml here, in "
+        "config/, in ~/.rnx/, in /etc/joblet/ and in /opt/joblet/config/.",
+    )(command)
+    return click.option(
+        "-H",
+        "--node",
+        "node",
+        metavar="NODE",
+        expose_value=False,
+        hidden=hidden,
+        callback=_choose,
+        help="Ask this node of the file of nodes (rnx-config.yml), over the network.",
+    )(command)
+
+
 def json_option(command: Decorated) -> Decorated:
-    """`--json`, which means the same wherever on the command line it stands."""
+    """What every verb takes: `--json`, and the choice of a node, told in the help of the root."""
+    return here_option(_node_options(command, hidden=True))
+
+
+def here_option(command: Decorated) -> Decorated:
+    """`--json` alone, for verbs that only mean this host; the same wherever it stands."""
     return click.option(
         "--json",
         is_flag=True,
@@ -97,6 +189,8 @@ class Verbs(click.Group):
 class LazyGroup(Verbs):
     """A group whose commands are named by module and imported when one of them is called."""
 
+    # Of this host, whichever node is named.
+    here = ("config", "certs")
     modules: Mapping[str, str] = {
         "job": "jobletctl.commands.jobgroup",
         "events": "jobletctl.commands.events",
@@ -123,21 +217,42 @@ class LazyGroup(Verbs):
         return command
 
 
-@click.group(
-    cls=LazyGroup,
-    epilog=EPILOG,
-    no_args_is_help=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-@click.option(
-    "-v",
-    "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_say_version,
-    help="Show the version of jobletctl.",
-)
-@json_option
-def root() -> None:
-    """Run and watch jobs on this host."""
+class RemoteGroup(LazyGroup):
+    """The same nouns, but for those of a host that runs jobs itself."""
+
+    modules: Mapping[str, str] = {
+        noun: module for noun, module in LazyGroup.modules.items() if noun not in LazyGroup.here
+    }
+
+
+_SETTINGS = {"help_option_names": ["-h", "--help"]}
+
+
+def _root_options(command: Decorated) -> Decorated:
+    command = here_option(_node_options(command, hidden=False))
+    return click.option(
+        "-v",
+        "--version",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_say_version,
+        help="Show the version of this program.",
+    )(command)
+
+
+@click.group(cls=LazyGroup, epilog=EPILOG, no_args_is_help=False, context_settings=_SETTINGS)
+@_root_options
+@click.pass_context
+def root(ctx: click.Context) -> None:
+    """Run and watch jobs on this host, or on another one."""
+    app = ctx.find_object(App)
+    noun = ctx.invoked_subcommand
+    if app is not None and app.remote and noun in LazyGroup.here:
+        raise click.UsageError(f"'{noun}' is about this host alone: run it on the host you mean")
+
+
+@click.group(cls=RemoteGroup, epilog=EPILOG, no_args_is_help=False, context_settings=_SETTINGS)
+@_root_options
+def rnx_root() -> None:
+    """Run and watch jobs on the hosts that rnx-config.yml names."""

@@ -7,10 +7,13 @@ asyncio cost more time than everything else that jobletctl does.
 from __future__ import annotations
 
 import gc
+import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, TypeVar
+
+from joblet.errors import JobletError, Unreachable, Unsupported
 
 if TYPE_CHECKING:
     from joblet.client.api import JobletClient
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 # Who lives so long may leave garbage in circles.
 _LONG_S = 1.0
+# Of several hosts one that does not answer must not keep the others waiting for long.
+EACH_PATIENCE_S = 15.0
 Connector = Callable[[], AbstractAsyncContextManager["JobletClient"]]
 
 
@@ -28,6 +33,32 @@ async def local() -> AsyncIterator[JobletClient]:
 
     async with LocalClient.connect() as client:
         yield client
+
+
+def remote(name: str | None, path: str | None) -> Connector:
+    """The bridge of a node, over gRPC; by default the default node of the first file there is."""
+
+    @asynccontextmanager
+    async def connect() -> AsyncIterator[JobletClient]:
+        from jobletctl.nodesfile import load
+
+        node = load(path).node(name)
+        # Its own words about a connection that fails; ours say what it means.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+        try:
+            from joblet.client.remote import RemoteClient
+        except ModuleNotFoundError as err:
+            if err.name is None or err.name.partition(".")[0] not in ("grpc", "google"):
+                raise
+            raise Unsupported(
+                "asking another host needs gRPC, which is not installed here: "
+                "'apt-get install python3-grpcio python3-protobuf', or "
+                "'pip install grpcio protobuf'"
+            ) from err
+        async with RemoteClient.connect(node) as client:
+            yield client
+
+    return connect
 
 
 @contextmanager
@@ -41,6 +72,28 @@ def _without_tls() -> Iterator[None]:
     finally:
         if hide:
             del sys.modules["ssl"]
+
+
+def with_each(
+    connectors: Sequence[Connector], action: Callable[[JobletClient], Awaitable[Result]]
+) -> list[Result | JobletError]:
+    """Do one thing with each of several hosts at the same time; one that fails is its error."""
+    with _without_tls():
+        import asyncio
+
+    async def one(connector: Connector) -> Result | JobletError:
+        try:
+            async with asyncio.timeout(EACH_PATIENCE_S), connector() as client:
+                return await action(client)
+        except TimeoutError:
+            return Unreachable("it does not answer in time")
+        except JobletError as err:
+            return err
+
+    async def all_of_them() -> list[Result | JobletError]:
+        return await asyncio.gather(*map(one, connectors))
+
+    return asyncio.run(all_of_them())
 
 
 def with_client(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from joblet.errors import JobletError, RemoteError
 
 _DBUS = "org.freedesktop.DBus.Error."
@@ -9,22 +11,39 @@ _SYSTEMD = "org.freedesktop.systemd1."
 _STATUS = "'systemctl status jobletd' may say more"
 
 
-def sentence(err: JobletError) -> str:
-    """What to tell the user; what the daemon said is kept, causes are added."""
+def sentence(err: JobletError, call: str = "jobletctl") -> str:
+    """What to tell the user; what the daemon said is kept, causes are added.
+
+    `call` is what another command line to the same host begins with.
+    """
     text = str(err).strip() or type(err).__name__
     if not isinstance(err, RemoteError):
         return text
+    if err.node:
+        return _of_node(err, text, call)
     if err.code.startswith(_SYSTEMD):
         # the bus had it start jobletd, for this call
         return f"jobletd is not running and could not be started: {text.rstrip('.')}; {_STATUS}"
     if err.code in _INSTEAD:
         return _INSTEAD[err.code]
-    hint = _HINTS.get(err.code)
+    return _hinted(err, text, call, _HINTS)
+
+
+def _of_node(err: RemoteError, text: str, call: str) -> str:
+    said = _hinted(err, text, call, _NODE_HINTS)
+    # What is wrong with the host and not with the question names the host.
+    if err.code in _OF_THE_QUESTION or f"node '{err.node}'" in said:
+        return said
+    return f"node '{err.node}': {said}"
+
+
+def _hinted(err: RemoteError, text: str, call: str, hints: Mapping[str, str]) -> str:
+    hint = hints.get(err.code)
     if hint is None and err.code.startswith(_DBUS):
-        hint = _HINTS.get(err.code.removeprefix(_DBUS))
+        hint = hints.get(err.code.removeprefix(_DBUS))
     if hint is None or hint in text:
         return text
-    return f"{text.rstrip('.')}; {hint}"
+    return f"{text.rstrip('.')}; {hint.replace('CALL', call)}"
 
 
 _OTHER_VERSION = (
@@ -36,16 +55,36 @@ _INSTEAD = {
     f"{_DBUS}AccessDenied": "the bus policy forbids it: joblet is not installed completely, or its "
     "jobletd is older than this jobletctl ('jobletctl version')",
 }
+_NO_SUCH_JOB = "'CALL job list --all' shows the jobs there are"
+_MAYBE_DONE = "jobletd may have done it nevertheless: see 'CALL job list'"
 _HINTS = {
     "NotAllowed": "members of the group 'joblet' may run jobs and manage their own, root may all",
-    "NoSuchJob": "'jobletctl job list --all' shows the jobs there are",
+    "NoSuchJob": _NO_SUCH_JOB,
     "Internal": "this is a fault of jobletd: its journal says more (journalctl -u jobletd)",
     "TimedOut": f"jobletd did not start in time: {_STATUS}",
-    "NoReply": "jobletd may have done it nevertheless: see 'jobletctl job list'",
-    "Timeout": "jobletd may have done it nevertheless: see 'jobletctl job list'",
+    "NoReply": _MAYBE_DONE,
+    "Timeout": _MAYBE_DONE,
     "UnknownMethod": _OTHER_VERSION,
     "UnknownInterface": _OTHER_VERSION,
     "UnknownObject": _OTHER_VERSION,
     "InvalidArgs": _OTHER_VERSION,
     "LimitsExceeded": "the bus is out of connections or replies for this user",
 }
+_OTHER_PARTS = (
+    "jobletd and joblet-bridge there are of different versions: restart both on that host"
+)
+_NODE_HINTS = {
+    "NotAllowed": "the certificate in the file of nodes decides it: an administrator of that host "
+    "can issue another one ('jobletctl certs issue client')",
+    "NoSuchJob": _NO_SUCH_JOB,
+    "Internal": "this is a fault of Joblet there: the journal of that host says more "
+    "(journalctl -u jobletd -u joblet-bridge)",
+    "NoReply": _MAYBE_DONE,
+    "Timeout": _MAYBE_DONE,
+    "AccessDenied": _OTHER_PARTS,
+    "UnknownMethod": _OTHER_PARTS,
+    "InvalidArgs": _OTHER_PARTS,
+}
+_OF_THE_QUESTION = frozenset(
+    {"NoSuchJob", "NoSuchPath", "InvalidSpec", "WrongState", "UploadRefused"}
+)

@@ -38,7 +38,7 @@ def each(
                 except (Unreachable, OutputFailed):
                     raise  # true of all of them
                 except JobletError as err:
-                    said = explain.sentence(err)
+                    said = explain.sentence(err, app.call)
                     app.output.note(said if reference in said else f"{reference}: {said}")
                     return 1
 

@@ -23,6 +23,8 @@ class Condition(NamedTuple):
 
     key: str
     value: object
+    # It was the name of a user of this host.
+    by_name: bool = False
 
 
 class Order(NamedTuple):
@@ -72,7 +74,8 @@ def _parse_condition(text: str) -> Condition:
         raise BadValue(f"no such key '{key}'{suggest.meant(key, FILTER_KEYS)}; keys are {known}")
     if not equals:
         raise BadValue(f"use {key}=VALUE")
-    return Condition(key, _VALUES[key](value.strip()))
+    found = _VALUES[key](value.strip())
+    return Condition(key, found, by_name=key == "owner" and not value.strip().isdecimal())
 
 
 def _parse_order(text: str) -> Order:

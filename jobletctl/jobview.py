@@ -6,6 +6,7 @@ Pure functions from JobStatus to text. Leaves escaping, width and colour to outp
 from __future__ import annotations
 
 import pwd
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -31,6 +32,9 @@ WIDE_TITLES = ("QUEUED", "CPU", "PEAK MEM", "READ", "WRITTEN", "REASON")
 # What `timeout` of coreutils gives.
 TIMED_OUT = 124
 NOTHING = "-"
+
+# Of a subject as RFC 4514 writes it, when no character in it had to be escaped.
+_COMMON_NAME = re.compile(r"CN=([^,+\\]+)(?:[,+]|$)")
 
 _REASONS = {
     Reason.SIGNAL: "it was ended by a signal",
@@ -86,11 +90,17 @@ def list_titles(*, wide: bool, narrow: bool = False) -> tuple[str, ...]:
 
 
 def list_rows(
-    jobs: Sequence[JobStatus], now_usec: int, *, wide: bool = False, narrow: bool = False
+    jobs: Sequence[JobStatus],
+    now_usec: int,
+    *,
+    wide: bool = False,
+    narrow: bool = False,
+    here: bool = True,
 ) -> list[tuple[str, ...]]:
     """One row per job, below list_titles.
 
-    wide: with what it used; narrow: with times that leave room for the command.
+    wide: with what it used; narrow: with times that leave room for the command; here: they are of
+    this host, where a uid has a name.
     """
     return [
         (
@@ -100,7 +110,7 @@ def list_rows(
             NOTHING if job.exit_code is None else str(job.exit_code),
             brief_moment(_start_usec(job), now_usec) if narrow else moment(_start_usec(job)),
             _run_time(job, now_usec) or NOTHING,
-            owner(job.owner_uid),
+            _owner(job, here=here),
             *(_totals(job) if wide else ()),
             command_line(job) or NOTHING,
         )
@@ -108,10 +118,10 @@ def list_rows(
     ]
 
 
-def head(job: JobStatus) -> list[tuple[str, str]]:
+def head(job: JobStatus, *, here: bool = True) -> list[tuple[str, str]]:
     """The lines of a status above its sections, but for the state."""
     lines = [("Job ID", job.id), ("Job Name", job.name), ("Command", command_line(job))]
-    lines.append(("Owner", owner(job.owner_uid)))
+    lines.append(("Owner", owner(job.owner_uid) if here else str(job.owner_uid)))
     if job.remote_subject:
         lines.append(("Remote Owner", f"{job.remote_subject} ({job.remote_role})"))
     if job.state is JobState.RUNNING:
@@ -204,6 +214,14 @@ def owner(uid: int) -> str:
         return str(uid)
 
 
+def _owner(job: JobStatus, *, here: bool) -> str:
+    """Elsewhere a uid is somebody else; there, most jobs are of the holder of a certificate."""
+    if here:
+        return owner(job.owner_uid)
+    name = _COMMON_NAME.match(job.remote_subject or "")
+    return name[1] if name else str(job.owner_uid)
+
+
 def _start_usec(job: JobStatus) -> int | None:
     if job.started_usec is not None:
         return job.started_usec
@@ -262,7 +280,9 @@ def _limits(job: JobStatus) -> list[tuple[str, str]]:
 
 
 def _environment(job: JobStatus) -> list[tuple[str, str]]:
-    return [("", f"{name}={value}") for name, value in sorted((job.environment or {}).items())]
+    plain = [("", f"{name}={value}") for name, value in sorted((job.environment or {}).items())]
+    # The values are masked wherever they might be shown; the word says that this is one.
+    return plain + [("", f"{name}=*** (secret)") for name in sorted(job.secrets or {})]
 
 
 def _result(job: JobStatus) -> list[tuple[str, str]]:

@@ -95,6 +95,7 @@ class Output:
 
     def __init__(self) -> None:
         self.as_json = False
+        self.program = "jobletctl"
         self._progress_shown = False
         self._pages: list[str] | None = None
 
@@ -198,7 +199,7 @@ class Output:
         if not text and not self._progress_shown:
             return
         self._progress_shown = bool(text)
-        shown = f"jobletctl: {visible(text)}" if text else ""
+        shown = f"{self.program}: {visible(text)}" if text else ""
         # to the start of the line, the text, and away with what is behind it
         with contextlib.suppress(OutputFailed, ReaderGone):
             self._write(sys.stderr, self._encoded(sys.stderr, f"\r{shown}\x1b[K"))
@@ -212,7 +213,7 @@ class Output:
         self.progress("")
         # A stderr that cannot be written to leaves nobody to tell.
         with contextlib.suppress(OutputFailed, ReaderGone):
-            self._write(sys.stderr, self._encoded(sys.stderr, f"jobletctl: {visible(text)}\n"))
+            self._write(sys.stderr, self._encoded(sys.stderr, f"{self.program}: {visible(text)}\n"))
 
     def table(
         self, titles: Sequence[str], rows: Sequence[Sequence[str]], *, elastic: Sequence[str] = ()

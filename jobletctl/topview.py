@@ -101,13 +101,17 @@ def titles(*, wide: bool) -> tuple[str, ...]:
     return (*TITLES[:-1], *WIDE_TITLES, TITLES[-1]) if wide else TITLES
 
 
-def rows(shown: Sequence[Line], now_usec: int, *, wide: bool) -> list[tuple[str, ...]]:
-    """One row per job, below titles."""
+def rows(
+    shown: Sequence[Line], now_usec: int, *, wide: bool, here: bool = True
+) -> list[tuple[str, ...]]:
+    """One row per job, below titles; here: they are of this host, where a uid has a name."""
     short = jobview.short_ids([one.job.id for one in shown])
-    return [_row(one, now_usec, job_id, wide) for job_id, one in zip(short, shown, strict=True)]
+    return [
+        _row(one, now_usec, job_id, wide, here) for job_id, one in zip(short, shown, strict=True)
+    ]
 
 
-def _row(one: Line, now_usec: int, job_id: str, wide: bool) -> tuple[str, ...]:
+def _row(one: Line, now_usec: int, job_id: str, wide: bool, here: bool) -> tuple[str, ...]:
     job = one.job
     ran_usec = None if job.started_usec is None else max(0, now_usec - job.started_usec)
     return (
@@ -118,15 +122,15 @@ def _row(one: Line, now_usec: int, job_id: str, wide: bool) -> tuple[str, ...]:
         _size(one.read_per_s),
         _size(one.written_per_s),
         NOTHING if ran_usec is None else jobview.elapsed(ran_usec),
-        *(_wide(job) if wide else ()),
+        *(_wide(job, here) if wide else ()),
         shlex.join([job.command, *job.args]),
     )
 
 
-def _wide(job: JobUsage) -> tuple[str, ...]:
+def _wide(job: JobUsage, here: bool) -> tuple[str, ...]:
     return (
         job.name or NOTHING,
-        jobview.owner(job.owner_uid),
+        jobview.owner(job.owner_uid) if here else str(job.owner_uid),
         NOTHING if job.cpu_usec is None else jobview.elapsed(job.cpu_usec),
         f"{job.max_cpu}%" if job.max_cpu else NOTHING,
         _size(job.max_memory or None),

@@ -20,7 +20,7 @@ from joblet.model import addresses
 from joblet.model.roles import Role
 from joblet.paths import Paths
 from jobletctl import paramtypes
-from jobletctl.cli import App, Verbs, json_option, pass_app
+from jobletctl.cli import App, Verbs, here_option, pass_app
 from jobletctl.paramtypes import BadValue, Parsed
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ _NODE = Parsed("name=host:port", _node)
 
 
 @click.group(cls=Verbs, no_args_is_help=False)
-@json_option
+@here_option
 def certs() -> None:
     """Make and manage the certificates of remote access."""
 
@@ -69,7 +69,7 @@ def certs() -> None:
     help="A name or address by which clients reach this host, beside those it has. Repeatable.",
 )
 @click.option("--days", type=_DAYS, help="Life of the server certificate; 365 if not given.")
-@json_option
+@here_option
 @pass_app
 def init(app: App, *, hosts: tuple[str, ...], days: int | None) -> int:
     """Make the CA of this host, and the certificate of its bridge.
@@ -102,7 +102,7 @@ def init(app: App, *, hosts: tuple[str, ...], days: int | None) -> int:
 
 
 @certs.group(cls=Verbs, no_args_is_help=False)
-@json_option
+@here_option
 def issue() -> None:
     """Issue a certificate: for a client, or for a bridge."""
 
@@ -116,7 +116,7 @@ def issue() -> None:
     help="What the client may do; each role may do what the ones before it may.",
 )
 @click.option("--days", type=_DAYS, help="Days until it expires; 365 if not given.")
-@json_option
+@here_option
 @pass_app
 def client(app: App, *, name: str, role: str, days: int | None) -> int:
     """Issue a certificate for a client; 'certs export' then makes its file."""
@@ -145,7 +145,7 @@ def client(app: App, *, name: str, role: str, days: int | None) -> int:
     help="For another host: put all that its bridge needs into this directory. The key is kept "
     "nowhere else.",
 )
-@json_option
+@here_option
 @pass_app
 def server(app: App, *, hosts: tuple[str, ...], days: int | None, directory: str | None) -> int:
     """Issue a new certificate for the bridge of this host, or of another one.
@@ -169,7 +169,7 @@ def server(app: App, *, hosts: tuple[str, ...], days: int | None, directory: str
 
 
 @certs.command("list")
-@json_option
+@here_option
 @pass_app
 def list_(app: App) -> int:
     """List all certificates, and warn of those that expire within 30 days."""
@@ -190,7 +190,7 @@ def list_(app: App) -> int:
 
 @certs.command()
 @click.argument("reference", metavar="NAME|SERIAL")
-@json_option
+@here_option
 @pass_app
 def show(app: App, *, reference: str) -> int:
     """Show a certificate: of a client, 'server', 'ca', or by its serial number."""
@@ -212,7 +212,7 @@ def show(app: App, *, reference: str) -> int:
 @click.argument("name", metavar="NAME")
 @click.option("--days", type=_DAYS, help="Days until it expires; 365, for the CA 3650.")
 @click.option("--keep-key", is_flag=True, help="Certify the same key again; the CA always does.")
-@json_option
+@here_option
 @pass_app
 def renew(app: App, *, name: str, days: int | None, keep_key: bool) -> int:
     """Issue the same for longer: to a client, to 'server', or to 'ca'.
@@ -229,7 +229,7 @@ def renew(app: App, *, name: str, days: int | None, keep_key: bool) -> int:
 
 @certs.command()
 @click.argument("reference", metavar="NAME|SERIAL")
-@json_option
+@here_option
 @pass_app
 def revoke(app: App, *, reference: str) -> int:
     """Refuse a client from now on: all certificates of a name, or one by its serial number.
@@ -272,7 +272,7 @@ def revoke(app: App, *, reference: str) -> int:
     default=_NODES_FILE,
     help=f"The file; {_NODES_FILE} in this directory if not given. Other nodes in it are kept.",
 )
-@json_option
+@here_option
 @pass_app
 def export(app: App, *, name: str, nodes: tuple[tuple[str, str], ...], path: str) -> int:
     """Write the file with which a client connects (rnx-config.yml).

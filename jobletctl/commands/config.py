@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from joblet.paths import Paths
-from jobletctl.cli import App, Verbs, json_option, pass_app
+from jobletctl.cli import App, Verbs, here_option, pass_app
 
 if TYPE_CHECKING:
     from joblet.config import Settings
@@ -21,7 +21,7 @@ BUILT_IN = "built in"
 
 
 @click.group(cls=Verbs, no_args_is_help=False)
-@json_option
+@here_option
 def config() -> None:
     """Show and check the settings of jobletd."""
 
@@ -42,7 +42,7 @@ def _settings(path: str | None) -> Settings:
 
 @config.command()
 @_file_option
-@json_option
+@here_option
 @pass_app
 def show(app: App, *, path: str | None) -> int:
     """Show every setting with its value and the file it comes from."""
@@ -66,7 +66,7 @@ def show(app: App, *, path: str | None) -> int:
 
 @config.command()
 @_file_option
-@json_option
+@here_option
 @pass_app
 def check(app: App, *, path: str | None) -> int:
     """Read the files as jobletd would; the first mistake is an error that names file and key."""

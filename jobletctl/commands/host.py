@@ -2,54 +2,117 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import click
 
-from joblet.client.api import (
-    JobletClient,
-)
-from joblet.client.looks import (
-    UsageReport,
-)
-from jobletctl import client_version
+from joblet.client.api import JobletClient
+from joblet.client.looks import HostUsage
+from joblet.errors import JobletError
+from jobletctl import client_version, explain
 from jobletctl.cli import App, json_option, pass_app
-from jobletctl.connect import with_client
-from jobletctl.jobview import size
+from jobletctl.connect import Connector, with_client, with_each
+from jobletctl.jobview import NOTHING, size
 
 TITLES = ("NAME", "ADDRESS", "VERSION", "CPUS", "MEMORY", "FREE", "LOAD", "RUNNING", "WAITING")
+_OF_USAGE = (
+    "version",
+    "cpus",
+    "memory_bytes",
+    "memory_available_bytes",
+    "load",
+    "running_jobs",
+    "waiting_jobs",
+    "max_running_jobs",
+)
 # How this host is reached.
 LOCAL = "local"
+
+
+class Row(NamedTuple):
+    """One host; `usage` is None when it could not be asked."""
+
+    name: str
+    address: str
+    node_id: str
+    default: bool
+    usage: HostUsage | None
 
 
 @click.command()
 @json_option
 @pass_app
 def nodes(app: App) -> int:
-    """Show the hosts that jobs can be run on: this one."""
+    """Show the hosts that jobs can be run on: this one, and those of the file of nodes.
 
-    async def ask(client: JobletClient) -> UsageReport:
-        return await client.usage()
-
-    host = with_client(app.connector, ask).host
+    A host that cannot be asked is told on standard error and does not make the exit status 1.
+    """
+    rows = [] if app.remote else [_this_host(app)]
+    rows += _file_of_nodes(app, default=app.remote)
     if app.output.as_json:
-        node = {
-            "name": host.hostname,
-            "address": LOCAL,
-            "status": "active",
-            "default": True,
-            "version": host.version,
-            "cpus": host.cpus,
-            "memory_bytes": host.memory_bytes,
-            "memory_available_bytes": host.memory_available_bytes,
-            "load": host.load,
-            "running_jobs": host.running_jobs,
-            "waiting_jobs": host.waiting_jobs,
-            "max_running_jobs": host.max_running_jobs,
-        }
-        app.output.document([node])
+        app.output.document([_record(row) for row in rows])
         return 0
-    row = (
-        host.hostname,
-        LOCAL,
+    several = len(rows) > 1
+    table = [_cells(row, marked=several and row.default) for row in rows]
+    app.output.table(TITLES, table, elastic=("NAME",))
+    return 0
+
+
+def _this_host(app: App) -> Row:
+    host = with_client(app.connector, _usage)
+    return Row(host.hostname, LOCAL, "", True, host)
+
+
+async def _usage(client: JobletClient) -> HostUsage:
+    report = await client.usage()
+    return report.host
+
+
+def _file_of_nodes(app: App, *, default: bool) -> list[Row]:
+    # yaml costs more than this host's answer
+    from joblet.client.nodes import NodesFileError
+    from jobletctl import nodesfile
+
+    try:
+        path = nodesfile.find(app.nodes_path)
+    except NodesFileError:
+        if app.remote:
+            raise
+        return []  # this host is all there is
+    file = nodesfile.load(path)
+    names = file.names if app.node is None else (file.node(app.node).name,)
+    connectors: list[Connector] = [app.connector_to(name, path) for name in names]
+    rows = []
+    for name, answer in zip(names, with_each(connectors, _usage), strict=True):
+        usage = None
+        if isinstance(answer, JobletError):
+            said = explain.sentence(answer, app.call)
+            app.output.note(said if f"'{name}'" in said else f"node '{name}': {said}")
+        else:
+            usage = answer
+        chosen = default and name == file.default
+        rows.append(Row(name, file.address(name), file.node_id(name), chosen, usage))
+    return rows
+
+
+def _record(row: Row) -> dict[str, object]:
+    record: dict[str, object] = {"name": row.name, "address": row.address}
+    if row.node_id:
+        record["nodeId"] = row.node_id
+    record |= {"status": "active" if row.usage else "unreachable", "default": row.default}
+    if row.usage is not None:
+        record |= {key: getattr(row.usage, key) for key in _OF_USAGE}
+    return record
+
+
+def _cells(row: Row, *, marked: bool) -> tuple[str, ...]:
+    name = f"{row.name} (default)" if marked else row.name
+    host = row.usage
+    if host is None:
+        return (name, row.address, *(NOTHING for _ in TITLES[2:]))
+    return (
+        name,
+        row.address,
         host.version,
         str(host.cpus),
         size(host.memory_bytes),
@@ -58,8 +121,6 @@ def nodes(app: App) -> int:
         f"{host.running_jobs} of {host.max_running_jobs}",
         str(host.waiting_jobs),
     )
-    app.output.table(TITLES, [row], elastic=("NAME",))
-    return 0
 
 
 @click.command()
@@ -68,18 +129,18 @@ def nodes(app: App) -> int:
 def version(app: App) -> int:
     """Show the versions of this client and of the daemon.
 
-    'jobletctl --version' shows that of the client alone and asks no daemon.
+    The option --version shows that of the client alone and asks no daemon.
     """
     ours = client_version.installed()
     if not app.output.as_json:
-        app.output.line(f"jobletctl {ours}")
+        app.output.line(f"{app.program} {ours}")
 
     async def ask(client: JobletClient) -> str:
         return await client.version()
 
     theirs = with_client(app.connector, ask)
     if app.output.as_json:
-        app.output.document({"jobletctl": {"version": ours}, "jobletd": {"version": theirs}})
+        app.output.document({app.program: {"version": ours}, "jobletd": {"version": theirs}})
         return 0
     app.output.line(f"jobletd {theirs}")
     if theirs != ours:

@@ -15,13 +15,12 @@ import click
 
 from joblet.client.api import STDERR, STDOUT, Attachments, JobletClient, JobStatus, LogRequest
 from joblet.model.job import JobSpec
-from jobletctl import attachments, jobview, limitoptions, paramtypes
+from jobletctl import attachments, classic, jobview, limitoptions, paramtypes
 from jobletctl.cli import EPILOG, App, json_option, pager_option, pass_app
 from jobletctl.commands.jobgroup import job
 from jobletctl.connect import with_client
 from jobletctl.dryrun import explain
 from jobletctl.jobcalls import each, end_of, show_log
-from jobletctl.output import Output
 
 if TYPE_CHECKING:
     from joblet.client.transfer import Upload
@@ -111,7 +110,7 @@ def run(
     if remove and not (waits or dry_run):
         raise click.UsageError(
             "--rm needs --wait or --follow, since nobody is there at the end of a detached job; "
-            "'jobletctl job delete' removes one later"
+            f"'{app.call} job delete' removes one later"
         )
     attachments.check_outputs(outputs, waits=waits or dry_run)
     plain, hidden = attachments.variables(environment, env_files, secrets, secret_files)
@@ -155,16 +154,16 @@ def run(
         submitted.append(job_id)
         if app.output.as_json:
             if follow or not wait:
-                app.output.record({"id": job_id})
+                app.output.record(await classic.submitted(app, client, job_id))
         elif not follow:
-            app.output.line(job_id)
+            await classic.say_submitted(app, client, job_id)
         if follow:
             await show_log(client, app.output, job_id, LogRequest())
         elif not wait:
             return 0
         ended = await end_of(client, job_id)
         if app.output.as_json:
-            app.output.record(ended.known())
+            app.output.record(classic.status(app, ended))
         if said := jobview.ending(ended):
             app.output.note(said)
         collected = await attachments.collect(client, app.output, job_id, outputs)
@@ -178,12 +177,15 @@ def run(
     except KeyboardInterrupt:
         if submitted:
             app.output.note(
-                f"detached; job {submitted[0]} goes on: 'jobletctl job stop {submitted[0]}' ends it"
+                f"detached; job {submitted[0]} goes on: "
+                f"'{app.call} job stop {submitted[0]}' ends it"
             )
         elif uploads and not uploads[0].complete:
             app.output.note("interrupted during the upload; no job was submitted")
         else:
-            app.output.note("interrupted; the job may have been accepted: see 'jobletctl job list'")
+            app.output.note(
+                f"interrupted; the job may have been accepted: see '{app.call} job list'"
+            )
         return INTERRUPTED
 
 
@@ -201,11 +203,13 @@ def status(app: App, *, reference: str, no_pager: bool) -> int:
     found = with_client(app.connector, ask)
     output = app.output
     if output.as_json:
-        output.document(found.known())
+        output.document(classic.status(app, found))
         return 0
     with output.paged(wanted=not no_pager):
-        for label, text in jobview.head(found):
+        for label, text in jobview.head(found, here=not app.remote):
             output.line(f"{label}: {text}")
+        if app.is_rnx:
+            output.line(f"Node ID: {app.node_id or jobview.NOTHING}")
         output.state("Status: ", found.state)
         for title, lines in jobview.sections(found, _now_usec()):
             output.line()
@@ -299,9 +303,9 @@ def stop(app: App, *, references: tuple[str, ...], no_wait: bool) -> int:
     async def one(client: JobletClient, reference: str) -> int:
         job_id = await client.stop(reference)
         if no_wait:
-            _say_id(app.output, job_id)
+            _say_id(app, job_id, "stopped")
         else:
-            _say_end(app.output, await end_of(client, job_id))
+            _say_end(app, await end_of(client, job_id))
         return 0
 
     return max(each(app, references, one))
@@ -319,7 +323,7 @@ def update(app: App, /, *, references: tuple[str, ...], **limits: object) -> int
         raise click.UsageError("name at least one limit to change")
 
     async def one(client: JobletClient, reference: str) -> int:
-        _say_id(app.output, await client.update(reference, changes))
+        _say_id(app, await client.update(reference, changes), "updated")
         return 0
 
     return max(each(app, references, one))
@@ -333,7 +337,7 @@ def cancel(app: App, *, references: tuple[str, ...]) -> int:
     """Give up jobs that have not started."""
 
     async def one(client: JobletClient, reference: str) -> int:
-        _say_id(app.output, await client.cancel(reference))
+        _say_id(app, await client.cancel(reference), "canceled")
         return 0
 
     return max(each(app, references, one))
@@ -347,7 +351,7 @@ def delete(app: App, *, references: tuple[str, ...]) -> int:
     """Remove ended jobs with their logs and work directories."""
 
     async def one(client: JobletClient, reference: str) -> int:
-        _say_id(app.output, await client.delete(reference))
+        _say_id(app, await client.delete(reference), "deleted")
         return 0
 
     return max(each(app, references, one))
@@ -365,7 +369,7 @@ def delete_all(app: App, *, all_users: bool) -> int:
 
     deleted, skipped = with_client(app.connector, ask)
     if app.output.as_json:
-        app.output.document({"deleted": deleted, "skipped": skipped})
+        app.output.document(classic.all_deleted(app, deleted, skipped))
     else:
         app.output.line(f"Deleted count: {deleted}")
         app.output.line(f"Skipped count: {skipped} (not ended)")
@@ -385,25 +389,25 @@ def wait(app: App, *, references: tuple[str, ...], timeout: int | None) -> int:
         if not ended.state.terminal:
             app.output.note(f"job {ended.id} has not ended yet, it is {ended.state}")
             return jobview.TIMED_OUT
-        _say_end(app.output, ended)
+        _say_end(app, ended)
         return jobview.exit_status(ended)
 
     return next((found for found in each(app, references, one) if found), 0)
 
 
-def _say_id(output: Output, job_id: str) -> None:
-    if output.as_json:
-        output.record({"id": job_id})
+def _say_id(app: App, job_id: str, done: str) -> None:
+    if app.output.as_json:
+        app.output.record(classic.changed(app, job_id, done))
     else:
-        output.line(job_id)
+        app.output.line(job_id)
 
 
-def _say_end(output: Output, ended: JobStatus) -> None:
-    if output.as_json:
-        output.record(ended.known())
+def _say_end(app: App, ended: JobStatus) -> None:
+    if app.output.as_json:
+        app.output.record(classic.status(app, ended))
     else:
         code = "" if ended.exit_code is None else f" {ended.exit_code}"
-        output.state(f"{ended.id} ", ended.state, code)
+        app.output.state(f"{ended.id} ", ended.state, code)
 
 
 def _now_usec() -> int:

@@ -8,7 +8,7 @@ import click
 
 from joblet.client.api import JobletClient
 from joblet.model.states import JobState
-from jobletctl import paramtypes
+from jobletctl import classic, paramtypes
 from jobletctl.cli import App, json_option, pager_option, pass_app
 from jobletctl.jobcalls import each
 
@@ -30,7 +30,7 @@ def inspect(app: App, *, references: tuple[str, ...], no_pager: bool) -> int:
 
     async def one(client: JobletClient, reference: str) -> int:
         job = await client.status(reference)
-        known = job.known()
+        known = classic.status(app, job)
         if job.state is JobState.RUNNING:
             known |= await _usage(client, job.id)
         found[reference] = known

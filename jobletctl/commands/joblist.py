@@ -11,7 +11,7 @@ import click
 
 from joblet.client.api import JobletClient, JobQuery, JobStatus
 from joblet.model.states import JobState
-from jobletctl import joborder, jobview, paramtypes
+from jobletctl import classic, joborder, jobview, paramtypes
 from jobletctl.cli import App, json_option, pager_option, pass_app
 from jobletctl.connect import with_client
 from jobletctl.joborder import Condition, Order
@@ -122,7 +122,9 @@ def list_(
     if everything and limit is not None:
         raise click.UsageError("--all and --limit contradict each other")
     if watch and app.output.as_json:
-        raise click.UsageError("--watch is for people; 'jobletctl events --json' tells changes")
+        raise click.UsageError(f"--watch is for people; '{app.call} events --json' tells changes")
+    if app.remote and any(one.by_name for one in conditions):
+        raise click.UsageError("users of another host have no names here: use --filter owner=UID")
     conditions, named = joborder.states_of(conditions)
     wanted = Wanted(
         frozenset(map(JobState, states)) | named,
@@ -136,7 +138,7 @@ def list_(
         return 0
     jobs, more = with_client(app.connector, lambda client: wanted.ask(client, app))
     if app.output.as_json:
-        app.output.document([one.known() for one in jobs])
+        app.output.document([classic.listed(app, one) for one in jobs])
         return 0
     with app.output.paged(wanted=not no_pager):
         app.output.ready(_table(app, jobs, wide=wide) if jobs else ())
@@ -151,7 +153,7 @@ def list_(
 
 def _table(app: App, jobs: Sequence[JobStatus], *, wide: bool) -> list[str]:
     narrow = 0 < app.output.size()[0] < _ROOMY
-    rows = jobview.list_rows(jobs, _now_usec(), wide=wide, narrow=narrow)
+    rows = jobview.list_rows(jobs, _now_usec(), wide=wide, narrow=narrow, here=not app.remote)
     titles = jobview.list_titles(wide=wide, narrow=narrow)
     return app.output.laid_out(titles, rows, elastic=jobview.LIST_ELASTIC)
 

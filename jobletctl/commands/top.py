@@ -91,7 +91,7 @@ async def _show(
         host, jobs = topview.head(earlier, now)
         table = app.output.laid_out(
             topview.titles(wide=wide),
-            topview.rows(lines, now_usec, wide=wide),
+            topview.rows(lines, now_usec, wide=wide, here=not app.remote),
             elastic=topview.ELASTIC if wide else (),
             right=topview.NUMBERS,
         )

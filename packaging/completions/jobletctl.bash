@@ -22,7 +22,7 @@ _jobletctl_words() {
 _jobletctl_options() {
     case $1 in
         '')
-            echo '-v --version --json -h --help' ;;
+            echo '-v --version --json -H --node --config -h --help' ;;
         'job' | 'job cancel' | 'job cp' | 'job delete' | 'nodes' | 'version' | 'config' | 'certs' | 'certs issue' | 'certs list' | 'certs revoke' | 'certs show')
             echo '--json -h --help' ;;
         'job delete-all')
@@ -65,16 +65,16 @@ _jobletctl_options() {
 
 _jobletctl_valued() {
     case $1 in
+        '-H' | '--node' | 'job list --filter' | 'job list --sort' | 'job list --limit' | 'job log --tail' | 'job log --since' | 'job run --name' | 'job run --schedule' | 'job run --max-cpu' | 'job run --cpu-weight' | 'job run --cpu-cores' | 'job run --max-memory' | 'job run --max-io' | 'job run --max-iobps' | 'job run --max-iops' | 'job run --io-weight' | 'job run --max-tasks' | 'job run --timeout' | 'job run --stop-grace' | 'job run --max-work' | 'job run --max-tmp' | 'job run --max-shm' | 'job run --user' | 'job update --max-cpu' | 'job update --cpu-weight' | 'job update --cpu-cores' | 'job update --max-memory' | 'job update --max-io' | 'job update --max-iobps' | 'job update --max-iops' | 'job update --io-weight' | 'job update --max-tasks' | 'job wait --timeout' | 'events -n' | 'events --count' | 'top --interval' | 'top -n' | 'top --count' | 'certs export --node' | 'certs init --host' | 'certs init --days' | 'certs issue client --days' | 'certs issue server --host' | 'certs issue server --days' | 'certs renew --days')
+            echo 'nothing' ;;
+        '--config' | 'job run --env-file' | 'job run --secret-env-file' | 'job run --upload' | 'job run --output' | 'config check --file' | 'config show --file' | 'certs export --output' | 'certs issue server --output')
+            echo 'file' ;;
         'job list --state')
             echo 'words PENDING SCHEDULED INITIALIZING RUNNING COMPLETED FAILED STOPPED CANCELED TIMEOUT' ;;
-        'job list --filter' | 'job list --sort' | 'job list --limit' | 'job log --tail' | 'job log --since' | 'job run --name' | 'job run --schedule' | 'job run --max-cpu' | 'job run --cpu-weight' | 'job run --cpu-cores' | 'job run --max-memory' | 'job run --max-io' | 'job run --max-iobps' | 'job run --max-iops' | 'job run --io-weight' | 'job run --max-tasks' | 'job run --timeout' | 'job run --stop-grace' | 'job run --max-work' | 'job run --max-tmp' | 'job run --max-shm' | 'job run --user' | 'job update --max-cpu' | 'job update --cpu-weight' | 'job update --cpu-cores' | 'job update --max-memory' | 'job update --max-io' | 'job update --max-iobps' | 'job update --max-iops' | 'job update --io-weight' | 'job update --max-tasks' | 'job wait --timeout' | 'events -n' | 'events --count' | 'top --interval' | 'top -n' | 'top --count' | 'certs export --node' | 'certs init --host' | 'certs init --days' | 'certs issue client --days' | 'certs issue server --host' | 'certs issue server --days' | 'certs renew --days')
-            echo 'nothing' ;;
         'job log --stream')
             echo 'words stdout stderr' ;;
         'job run -e' | 'job run --env' | 'job run --secret-env')
             echo 'variable' ;;
-        'job run --env-file' | 'job run --secret-env-file' | 'job run --upload' | 'job run --output' | 'config check --file' | 'config show --file' | 'certs export --output' | 'certs issue server --output')
-            echo 'file' ;;
         'job run --upload-dir')
             echo 'directory' ;;
         'job run --network')

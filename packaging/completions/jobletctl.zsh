@@ -15,9 +15,12 @@ _jobletctl() {
     local curcontext="$curcontext" state line
     local -a words_here
     _arguments -s -S -C \
-        '(-v --version)-v[Show the version of jobletctl]' \
-        '(-v --version)--version[Show the version of jobletctl]' \
+        '(-v --version)-v[Show the version of this program]' \
+        '(-v --version)--version[Show the version of this program]' \
         '(--json)--json[Print results as JSON]' \
+        '(-H --node)-H+[Ask this node of the file of nodes (rnx-config.yml), over the network]:NODE: ' \
+        '(-H --node)--node=[Ask this node of the file of nodes (rnx-config.yml), over the network]:NODE: ' \
+        '(--config)--config=[The file of nodes]:FILE:_files' \
         '(-h --help)-h[Show this message and exit]' \
         '(-h --help)--help[Show this message and exit]' \
         '1: :->word' \
@@ -28,11 +31,11 @@ _jobletctl() {
             'job:Run commands as jobs, watch and end them'
             'events:Print what happens to the jobs of this host, from now on until Ctrl-C'
             'top:Show what running jobs use, until Ctrl-C or q\: CPU, memory, tasks, disk'
-            'nodes:Show the hosts that jobs can be run on\: this one'
+            'nodes:Show the hosts that jobs can be run on\: this one, and those of the file of nodes'
             'version:Show the versions of this client and of the daemon'
             'config:Show and check the settings of jobletd'
             'certs:Make and manage the certificates of remote access'
-            'help:Show the help of a command, such as '\''jobletctl help job run'\'''
+            'help:Show the help of a command, such as that of '\''job run'\'''
             'config-help:Show where settings are, and which variables count'
         )
         _describe command words_here ;;

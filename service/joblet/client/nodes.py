@@ -1,8 +1,9 @@
 """rnx-config.yml, the file in which clients keep their nodes: what it says, and adding to it.
 
 The format is that of the existing clients (rnx, the Python SDK, the admin UI), so what is not
-ours in such a file is kept: other nodes, and keys that only some of them know. Takes and returns
-text; where the file is and how it is replaced is for the caller. The only importer of `yaml`.
+ours in such a file is kept: other nodes, and keys that only some of them know. Reads one that is
+given as text, and writes one the same way; where the file is and how it is replaced is for the
+caller. The only importer of `yaml`.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import Any
 
 import yaml
 
-from joblet.errors import JobletError
+from joblet.errors import InvalidSpec, JobletError
 from joblet.model import addresses
 
 VERSION = "3.0"
+_PEM_KEYS = {"cert": "CERTIFICATE", "key": "PRIVATE KEY", "ca": "CERTIFICATE"}
 # The node that clients take when they are not told which.
 DEFAULT_NODE = "default"
 # One SDK (2.0.2) refuses a node without this address, and goes on when nothing answers there; the
@@ -64,6 +66,60 @@ class NodesFile:
     def names(self) -> tuple[str, ...]:
         """Of all nodes, in the order of the file."""
         return tuple(self._nodes)
+
+    @property
+    def default(self) -> str | None:
+        """The node of whoever names none: the marked one, that of the name, or the only one."""
+        marked = [name for name, entry in self._nodes.items() if entry.get("isDefault") is True]
+        if marked:
+            return marked[0]
+        if DEFAULT_NODE in self._nodes:
+            return DEFAULT_NODE
+        return next(iter(self._nodes)) if len(self._nodes) == 1 else None
+
+    def node(self, name: str | None = None) -> Node:
+        """One of the nodes, by default the default one. Raises NodesFileError."""
+        chosen = name or self.default
+        there = f"it has {', '.join(self._nodes)}" if self._nodes else "it has none"
+        if chosen is None:
+            which = "; name one with --node" if self._nodes else ""
+            raise NodesFileError(f"{self._origin} does not say which node to use; {there}{which}")
+        if chosen not in self._nodes:
+            raise NodesFileError(f"node '{chosen}' is not in {self._origin}; {there}")
+        return Node(
+            chosen,
+            self.address(chosen),
+            *(self._pem(chosen, key, kind) for key, kind in _PEM_KEYS.items()),
+        )
+
+    def address(self, name: str) -> str:
+        """Where a node is, with a port. Raises NodesFileError."""
+        address = self._nodes[name].get("address")
+        if not isinstance(address, str) or not address.strip():
+            raise NodesFileError(f"{self._origin}: node '{name}' has no 'address'")
+        address = address.strip()
+        try:
+            return addresses.check_address(address)
+        except InvalidSpec as whole:
+            try:
+                # Some clients take the usual port where none is written.
+                return addresses.joined(addresses.check_host(address), addresses.DEFAULT_PORT)
+            except InvalidSpec:
+                raise NodesFileError(f"{self._origin}: node '{name}': {whole.why}") from whole
+
+    def node_id(self, name: str) -> str:
+        """What the node is called elsewhere, or ""."""
+        given = self._nodes[name].get("nodeId")
+        return given if isinstance(given, str) else ""
+
+    def _pem(self, name: str, key: str, kind: str) -> str:
+        text = self._nodes[name].get(key)
+        if not isinstance(text, str) or f"{kind}-----" not in text or "-----BEGIN " not in text:
+            raise NodesFileError(
+                f"{self._origin}: '{key}' of node '{name}' is no {kind.lower()} in PEM; "
+                "'jobletctl certs export' on the host writes a whole file"
+            )
+        return text
 
     def put(self, nodes: Iterable[Node]) -> None:
         """Add nodes, or give those that are there new credentials.

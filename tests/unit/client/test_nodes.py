@@ -166,3 +166,81 @@ def test_no_other_node_is_ever_lost(nodes: dict[str, dict[str, object]]) -> None
     if "default" in others:
         others["default"]["isDefault"] = True
     assert held == others
+
+
+# Reading
+
+
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n"
+KEY = "-----BEGIN EC PRIVATE KEY-----\nQUJD\n-----END EC PRIVATE KEY-----\n"
+
+
+def written(**nodes: object) -> NodesFile:
+    """A file with these nodes; what a test does not say of one is right."""
+    right = {"address": "h:1", "cert": CERTIFICATE, "key": KEY, "ca": CERTIFICATE}
+    tree = {"nodes": {name: {**right, **dict(keys)} for name, keys in nodes.items()}}  # type: ignore[call-overload]
+    return NodesFile(yaml.safe_dump(tree), origin="file.yml")
+
+
+def test_a_node_is_read_as_other_clients_wrote_it() -> None:
+    file = written(one={"address": "host.example:7000", "nodeId": "id-1", "unknown": 5})
+    assert file.node("one") == Node("one", "host.example:7000", CERTIFICATE, KEY, CERTIFICATE)
+    assert (file.node_id("one"), written(one={}).node_id("one")) == ("id-1", "")
+
+
+@pytest.mark.parametrize(
+    ("address", "wanted"),
+    [
+        ("Host.Example:7000", "host.example:7000"),
+        ("host", "host:50051"),
+        ("10.0.0.1", "10.0.0.1:50051"),
+        ("fd00::1", "[fd00::1]:50051"),
+        ("[fd00::1]:7", "[fd00::1]:7"),
+        (" host:1 ", "host:1"),
+    ],
+)
+def test_an_address_without_a_port_has_the_usual_one(address: str, wanted: str) -> None:
+    assert written(one={"address": address}).node("one").address == wanted
+
+
+@pytest.mark.parametrize(
+    ("nodes", "chosen"),
+    [
+        ({"a": {}, "b": {"isDefault": True}, "default": {}}, "b"),
+        ({"a": {}, "default": {}}, "default"),
+        ({"a": {}}, "a"),
+        ({"a": {"isDefault": "yes"}, "default": {}}, "default"),
+    ],
+    ids=["marked", "by name", "the only one", "a mark that is none"],
+)
+def test_whoever_names_no_node_gets_the_default_one(
+    nodes: dict[str, dict[str, object]], chosen: str
+) -> None:
+    assert written(**nodes).default == chosen
+    assert written(**nodes).node().name == chosen
+    assert written(**nodes).node("").name == chosen
+
+
+@pytest.mark.parametrize(
+    ("nodes", "name", "said"),
+    [
+        ({}, None, "does not say which node to use; it has none"),
+        ({"a": {}, "b": {}}, None, "it has a, b; name one with --node"),
+        ({"a": {}}, "c", "node 'c' is not in file.yml; it has a"),
+        ({"a": {"address": None}}, "a", "node 'a' has no 'address'"),
+        ({"a": {"address": 5}}, "a", "node 'a' has no 'address'"),
+        ({"a": {"address": "http://h:1/"}}, "a", "node 'a': 'http://h:1/' is no address"),
+        ({"a": {"address": "h:99999"}}, "a", "from 1 to 65535"),
+        ({"a": {"cert": None}}, "a", "'cert' of node 'a' is no certificate in PEM"),
+        ({"a": {"key": CERTIFICATE}}, "a", "'key' of node 'a' is no private key in PEM"),
+        ({"a": {"ca": "ca.crt"}}, "a", "'ca' of node 'a' is no certificate in PEM"),
+    ],
+)
+def test_what_a_file_lacks_is_told_with_its_name(
+    nodes: dict[str, dict[str, object]], name: str | None, said: str
+) -> None:
+    with pytest.raises(NodesFileError) as refusal:
+        written(**nodes).node(name)
+    assert said in str(refusal.value)
+    assert "file.yml" in str(refusal.value)
+    assert "QUJD" not in str(refusal.value), "no part of a key is shown"

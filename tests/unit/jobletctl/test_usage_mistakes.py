@@ -53,7 +53,7 @@ ID = job_id(1)
         (["job", "run", "--dryrun", "true"], "did you mean '--dry-run'?"),
         (["job", "log", "--flow", ID], "did you mean '--follow'?"),
         (["job", "log", "--timestamp", ID], "did you mean '--timestamps'?"),
-        (["--node=x", "job", "list"], "no such option --node"),
+        (["--nobody=x", "job", "list"], "no such option --nobody"),
         (["--json=yes", "job", "list"], "--json"),
         # the command of a job
         (["job", "run"], "COMMAND"),
