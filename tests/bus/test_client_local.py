@@ -8,24 +8,19 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from joblet.api.authorize import Authority
-from joblet.api.jobs import JobObjects
-from joblet.api.manager import ManagerHandler
 from joblet.bus.connection import Connection
-from joblet.bus.export import Exporter
 from joblet.client.api import STDERR, STDOUT, Attachments, JobQuery, LogPiece, LogRequest
-from joblet.client.local import DESTINATION, LocalClient
+from joblet.client.local import LocalClient
 from joblet.errors import RemoteError, Unreachable
 from joblet.model.job import JobSpec, JobState, Reason, Remote
 from joblet.records import logindex
-from tests.fakes.jobservice import FakeJobManager
-from tests.fakes.logwriter import LogWriter
+from tests.fakes.edge import Edge, LoggingJobs
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 60.0
@@ -34,52 +29,12 @@ Open = Callable[[], Awaitable[Connection]]
 Until = Callable[[Callable[[], object]], Awaitable[None]]
 
 
-class LoggingJobs(FakeJobManager):
-    """Jobs in memory with one real log on disk, shared by all of them."""
-
-    def __init__(self, directory: Path) -> None:
-        super().__init__()
-        self._paths = (directory / "log", directory / "log.idx")
-        flags = os.O_RDWR | os.O_CREAT
-        self._fds = [os.open(path, flags, 0o644) for path in self._paths]
-        self.writer = LogWriter(*self._fds)
-
-    def open_log(self, job_id: str) -> tuple[int, int]:
-        log_fd, index_fd = (os.open(path, os.O_RDONLY) for path in self._paths)
-        return log_fd, index_fd
-
-    def release(self) -> None:
-        for fd in self._fds:
-            os.close(fd)
-
-
-class Daemon:
-    """The edge of jobletd on a connection of its own; can be ended and started again."""
-
-    def __init__(self, connect: Open, jobs: LoggingJobs) -> None:
-        self._connect = connect
-        self.jobs = jobs
-        self._running = AsyncExitStack()
-
-    async def start(self) -> None:
-        connection = await self._connect()
-        self._running.push_async_callback(connection.close)
-        exporter = await self._running.enter_async_context(Exporter.on(connection))
-        authority = Authority(connection, deadline_s=1.0, interactive_deadline_s=1.0)
-        manager = ManagerHandler(self.jobs, authority, exporter, version="1")
-        self._running.enter_context(JobObjects(exporter, manager).shown(self.jobs, self.jobs.feed))
-        await connection.request_name(DESTINATION)
-
-    async def stop(self) -> None:
-        await self._running.aclose()
-
-
 @pytest.fixture
-async def daemon(connect: Open, tmp_path: Path) -> AsyncIterator[Daemon]:
+async def daemon(connect: Open, tmp_path: Path) -> AsyncIterator[Edge]:
     if os.geteuid() != 0:
         pytest.skip("needs root, whom no polkit has to be asked about")
     jobs = LoggingJobs(tmp_path)
-    made = Daemon(connect, jobs)
+    made = Edge(connect, jobs)
     await made.start()
     yield made
     await made.stop()
@@ -92,7 +47,7 @@ async def client(bus: Any) -> AsyncIterator[LocalClient]:
         yield connected
 
 
-async def test_a_spec_arrives_as_it_was_sent(daemon: Daemon, client: LocalClient) -> None:
+async def test_a_spec_arrives_as_it_was_sent(daemon: Edge, client: LocalClient) -> None:
     spec = JobSpec(
         command="sh",
         args=("-c", "", "ü\n"),
@@ -111,14 +66,12 @@ async def test_a_spec_arrives_as_it_was_sent(daemon: Daemon, client: LocalClient
     assert daemon.jobs.jobs[job_id].spec == spec
 
 
-async def test_the_least_spec_is_completed_by_the_daemon(
-    daemon: Daemon, client: LocalClient
-) -> None:
+async def test_the_least_spec_is_completed_by_the_daemon(daemon: Edge, client: LocalClient) -> None:
     job_id = await client.run(JobSpec(command="true"))
     assert daemon.jobs.jobs[job_id].spec == JobSpec(command="true")
 
 
-async def test_an_update_arrives_as_it_was_sent(daemon: Daemon, client: LocalClient) -> None:
+async def test_an_update_arrives_as_it_was_sent(daemon: Edge, client: LocalClient) -> None:
     job = daemon.jobs.put(owner_uid=0)
     limits = {"max_cpu": 0, "cpu_cores": (0, 1, 3), "max_io_bps": 1 << 20, "io_weight": 5}
     assert await client.update(job.id[:8], limits) == job.id
@@ -126,7 +79,7 @@ async def test_an_update_arrives_as_it_was_sent(daemon: Daemon, client: LocalCli
     assert {name: getattr(spec, name) for name in limits} == limits
 
 
-async def test_status_has_public_and_private_halves(daemon: Daemon, client: LocalClient) -> None:
+async def test_status_has_public_and_private_halves(daemon: Edge, client: LocalClient) -> None:
     spec = JobSpec(command="c", args=("a",), environment={"K": "V"}, max_cpu=7)
     job = daemon.jobs.put(owner_uid=0, spec=spec)
     daemon.jobs.start(job.id)
@@ -139,7 +92,7 @@ async def test_status_has_public_and_private_halves(daemon: Daemon, client: Loca
     assert found.unit == f"joblet-{job.id}.scope"
 
 
-async def test_a_list_entry_is_the_same_as_the_status(daemon: Daemon, client: LocalClient) -> None:
+async def test_a_list_entry_is_the_same_as_the_status(daemon: Edge, client: LocalClient) -> None:
     job = daemon.jobs.put(owner_uid=0)
     daemon.jobs.start(job.id)
     daemon.jobs.end(job.id, JobState.FAILED, Reason.OOM, 137)
@@ -149,7 +102,7 @@ async def test_a_list_entry_is_the_same_as_the_status(daemon: Daemon, client: Lo
     assert page.next == ""
 
 
-async def test_a_list_is_paged_and_filtered(daemon: Daemon, client: LocalClient) -> None:
+async def test_a_list_is_paged_and_filtered(daemon: Edge, client: LocalClient) -> None:
     mine = [daemon.jobs.put(owner_uid=0).id for _ in range(5)]
     daemon.jobs.put(owner_uid=4711)
     daemon.jobs.start(mine[0])
@@ -162,7 +115,7 @@ async def test_a_list_is_paged_and_filtered(daemon: Daemon, client: LocalClient)
     assert len((await client.list_jobs(JobQuery())).jobs) == 6
 
 
-async def test_verbs_give_the_whole_id(daemon: Daemon, client: LocalClient) -> None:
+async def test_verbs_give_the_whole_id(daemon: Edge, client: LocalClient) -> None:
     running, waiting = (daemon.jobs.put(owner_uid=0).id for _ in range(2))
     daemon.jobs.start(running)
     assert await client.stop(running[:8]) == running
@@ -187,7 +140,7 @@ async def test_a_refusal_keeps_its_name_and_sentence(
     assert caught.value.code == code
 
 
-async def test_wait_ends_with_the_job(daemon: Daemon, client: LocalClient, until: Until) -> None:
+async def test_wait_ends_with_the_job(daemon: Edge, client: LocalClient, until: Until) -> None:
     job = daemon.jobs.put(owner_uid=0)
     waiting = asyncio.ensure_future(client.wait(job.id))
     await until(lambda: daemon.jobs.waiters)
@@ -198,7 +151,7 @@ async def test_wait_ends_with_the_job(daemon: Daemon, client: LocalClient, until
     assert (ended.state, ended.exit_code, ended.reason) == (JobState.FAILED, 3, Reason.EXIT)
 
 
-async def test_wait_with_a_time_gives_the_live_job(daemon: Daemon, client: LocalClient) -> None:
+async def test_wait_with_a_time_gives_the_live_job(daemon: Edge, client: LocalClient) -> None:
     job = daemon.jobs.put(owner_uid=0)
     async with asyncio.timeout(DEADLINE_S):
         found = await client.wait(job.id, timeout_usec=10_000)
@@ -206,7 +159,7 @@ async def test_wait_with_a_time_gives_the_live_job(daemon: Daemon, client: Local
 
 
 async def test_wait_outlives_a_restart_of_the_daemon(
-    daemon: Daemon, client: LocalClient, until: Until
+    daemon: Edge, client: LocalClient, until: Until
 ) -> None:
     job = daemon.jobs.put(owner_uid=0)
     waiting = asyncio.ensure_future(client.wait(job.id))
@@ -220,7 +173,7 @@ async def test_wait_outlives_a_restart_of_the_daemon(
 
 
 async def test_wait_gives_up_on_a_daemon_that_does_not_come_back(
-    daemon: Daemon, connect: Open, until: Until
+    daemon: Edge, connect: Open, until: Until
 ) -> None:
     client = LocalClient(await connect(), restart_patience_s=0.1)
     job = daemon.jobs.put(owner_uid=0)
@@ -233,7 +186,7 @@ async def test_wait_gives_up_on_a_daemon_that_does_not_come_back(
 
 
 async def test_wait_gives_up_at_once_when_the_bus_is_gone(
-    daemon: Daemon, client: LocalClient, until: Until, bus: Any
+    daemon: Edge, client: LocalClient, until: Until, bus: Any
 ) -> None:
     job = daemon.jobs.put(owner_uid=0)
     waiting = asyncio.ensure_future(client.wait(job.id))
@@ -256,7 +209,7 @@ async def test_without_a_bus_the_sentence_says_so(tmp_path: Path) -> None:
 
 
 async def test_a_log_is_read_and_followed_from_descriptors(
-    daemon: Daemon, client: LocalClient
+    daemon: Edge, client: LocalClient
 ) -> None:
     job = daemon.jobs.put(owner_uid=0)
     daemon.jobs.writer.write(b"history\n", 1)
@@ -276,7 +229,7 @@ async def test_a_log_is_read_and_followed_from_descriptors(
 
 
 async def test_a_log_of_another_format_is_an_error_of_ours(
-    daemon: Daemon, client: LocalClient
+    daemon: Edge, client: LocalClient
 ) -> None:
     job = daemon.jobs.put(owner_uid=0)
     os.pwrite(daemon.jobs.writer.idx_fd, b"JLIX\xff\xff", 0)
@@ -305,7 +258,7 @@ async def ctl(address: str, *args: str) -> tuple[int, bytes, bytes]:
     return process.returncode, out, err
 
 
-async def test_jobletctl_speaks_to_the_daemon_of_the_system_bus(daemon: Daemon, bus: Any) -> None:
+async def test_jobletctl_speaks_to_the_daemon_of_the_system_bus(daemon: Edge, bus: Any) -> None:
     status, out, err = await ctl(bus.address, "job", "run", "-e", "K=V", "echo", "a b")
     assert (status, err) == (0, b"")
     job_id = out.decode().strip()
@@ -325,9 +278,7 @@ async def test_jobletctl_speaks_to_the_daemon_of_the_system_bus(daemon: Daemon, 
     assert status == daemon.jobs.jobs[job_id].exit_code
 
 
-async def test_an_explanation_tells_what_the_daemon_told(
-    daemon: Daemon, client: LocalClient
-) -> None:
+async def test_an_explanation_tells_what_the_daemon_told(daemon: Edge, client: LocalClient) -> None:
     attached = Attachments(secrets={"TOKEN": "hunter2"})
     told = await client.explain(JobSpec(command="true", max_tasks=5), attached)
     assert (told.state, told.unit, told.spec["max_tasks"]) == (
@@ -340,7 +291,7 @@ async def test_an_explanation_tells_what_the_daemon_told(
     assert not daemon.jobs.jobs
 
 
-async def test_usage_and_version(daemon: Daemon, client: LocalClient) -> None:
+async def test_usage_and_version(daemon: Edge, client: LocalClient) -> None:
     job = daemon.jobs.start(daemon.jobs.put(owner_uid=0).id)
     report = await client.usage()
     assert (report.host.hostname, report.host.version, report.host.running_jobs) == ("host", "1", 1)
@@ -355,7 +306,7 @@ async def test_usage_and_version(daemon: Daemon, client: LocalClient) -> None:
 
 
 async def test_events_are_the_life_of_a_job_and_outlive_the_daemon(
-    daemon: Daemon, client: LocalClient, until: Until
+    daemon: Edge, client: LocalClient, until: Until
 ) -> None:
     heard: list[tuple[str, str, object]] = []
 
@@ -390,7 +341,7 @@ async def test_events_of_a_daemon_that_cannot_be_had(client: LocalClient) -> Non
         await anext(client.events())
 
 
-async def test_many_statuses_are_asked_for_at_once(daemon: Daemon, client: LocalClient) -> None:
+async def test_many_statuses_are_asked_for_at_once(daemon: Edge, client: LocalClient) -> None:
     first, second = daemon.jobs.put(owner_uid=0), daemon.jobs.put(owner_uid=7)
     found = await client.statuses([second.id, "ffffffff", first.id[:8]] * 100)
     assert len(found) == 300
@@ -402,7 +353,7 @@ async def test_many_statuses_are_asked_for_at_once(daemon: Daemon, client: Local
     assert await client.statuses([]) == []
 
 
-async def test_only_the_bridge_asks_for_somebody_else(daemon: Daemon, client: LocalClient) -> None:
+async def test_only_the_bridge_asks_for_somebody_else(daemon: Edge, client: LocalClient) -> None:
     attached = Attachments(remote=Remote("CN=x", "admin"))
     with pytest.raises(RemoteError, match=r"^not allowed to name a remote owner"):
         await client.run(JobSpec(command="true"), attached)
