@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack
 
 import pytest
 
 from tests.container.ground import CHECKOUT
 from tests.container.machine import Machine
+from tests.container.remote import reachable, remote_member
 
-PAGES = ("jobletctl.1", "jobletd.8", "joblet-bridge.8", "joblet.toml.5", "org.joblet1.5")
+PAGES = ("jobletctl.1", "rnx.1", "jobletd.8", "joblet-bridge.8", "joblet.toml.5", "org.joblet1.5")
 # A job that failed, for the examples that look for one.
 FAILED = ["jobletctl", "job", "run", "--wait", "--", "false"]
 
@@ -26,10 +28,16 @@ def test_examples_of_a_page(machine: Machine, page: str) -> None:
     machine.run(FAILED, check=False)
     blocks = examples(page)
     assert blocks
-    for block in blocks:
-        # systemctl status ends with 3 or 4 where no job runs
-        script = block.replace("systemctl status", "systemctl --no-pager list-units")
-        machine.run(["sh", "-eu"], input=f"export SYSTEMD_PAGER=\n{script}")
+    with ExitStack() as stack:
+        user = None
+        if page == "rnx.1":
+            stack.enter_context(reachable(machine))
+            stack.enter_context(remote_member(machine))
+            user = "member"
+        for block in blocks:
+            # systemctl status ends with 3 or 4 where no job runs
+            script = block.replace("systemctl status", "systemctl --no-pager list-units")
+            machine.run(["sh", "-eu"], input=f"export SYSTEMD_PAGER=\n{script}", user=user)
 
 
 def test_example_of_the_settings(machine: Machine) -> None:
