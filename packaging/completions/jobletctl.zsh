@@ -3,10 +3,10 @@
 # Made by packaging/pages from the commands themselves; `make man` makes it anew.
 
 # The first word of each line of a list is an id, the rest tells the jobs apart; the state selects the jobs
-# that a verb can be used on.
+# that a verb can be used on. `host` has the options that choose whom to ask.
 _jobletctl_jobs() {
     local -a jobs_here
-    jobs_here=("${(@f)$(jobletctl job list --limit=200 "$@" 2>/dev/null |
+    jobs_here=("${(@f)$(jobletctl "${(@)host}" job list --limit=200 "$@" 2>/dev/null |
         awk 'NR > 1 { id = $1; $1 = ""; print id ":" $0 }')}")
     (( ${#jobs_here[1]} )) && _describe -V job jobs_here
 }
@@ -14,6 +14,8 @@ _jobletctl_jobs() {
 _jobletctl() {
     local curcontext="$curcontext" state line
     local -a words_here
+    local -a host=()
+    local chosen
     _arguments -s -S -C \
         '(-v --version)-v[Show the version of this program]' \
         '(-v --version)--version[Show the version of this program]' \
@@ -40,6 +42,10 @@ _jobletctl() {
         )
         _describe command words_here ;;
     rest)
+        for chosen in -H --node --config; do
+            (( ${+opt_args[$chosen]} )) &&
+                host+=("$chosen" "${(Q)opt_args[$chosen]}")
+        done
         case $words[1] in
         job) _jobletctl_job ;;
         events) _jobletctl_events ;;

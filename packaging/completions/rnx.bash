@@ -88,8 +88,9 @@ _rnx_argument() {
 }
 
 # The first word of each line of a list is an id; the state selects the jobs that a verb can be used on.
+# `host` has the options that choose whom to ask.
 _rnx_jobs() {
-    rnx job list --limit=200 "$@" 2>/dev/null | awk 'NR > 1 { print $1 }'
+    rnx "${host[@]}" job list --limit=200 "$@" 2>/dev/null | awk 'NR > 1 { print $1 }'
 }
 
 # $1: how, $2: what is there of the word
@@ -109,12 +110,15 @@ _rnx_offer() {
 
 _rnx() {
     local cur=${COMP_WORDS[COMP_CWORD]} path='' option='' command=0 i word how
+    local -a host=()
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         if [ -n "$option" ]; then
             # bash makes a word of the = in --option=value
-            [ "$word" = = ] || option=''
+            [ "$word" = = ] && continue
+            case $option in -H | --node | --config) host+=("$option" "$word") ;; esac
+            option=''
         elif [[ $word == -* ]]; then
             [ "$word" = -- ] && command=$((i + 1)) && break
             _rnx_valued "${path:+$path }$word" >/dev/null && option=$word

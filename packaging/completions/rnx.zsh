@@ -3,10 +3,10 @@
 # Made by packaging/pages from the commands themselves; `make man` makes it anew.
 
 # The first word of each line of a list is an id, the rest tells the jobs apart; the state selects the jobs
-# that a verb can be used on.
+# that a verb can be used on. `host` has the options that choose whom to ask.
 _rnx_jobs() {
     local -a jobs_here
-    jobs_here=("${(@f)$(rnx job list --limit=200 "$@" 2>/dev/null |
+    jobs_here=("${(@f)$(rnx "${(@)host}" job list --limit=200 "$@" 2>/dev/null |
         awk 'NR > 1 { id = $1; $1 = ""; print id ":" $0 }')}")
     (( ${#jobs_here[1]} )) && _describe -V job jobs_here
 }
@@ -14,6 +14,8 @@ _rnx_jobs() {
 _rnx() {
     local curcontext="$curcontext" state line
     local -a words_here
+    local -a host=()
+    local chosen
     _arguments -s -S -C \
         '(-v --version)-v[Show the version of this program]' \
         '(-v --version)--version[Show the version of this program]' \
@@ -38,6 +40,10 @@ _rnx() {
         )
         _describe command words_here ;;
     rest)
+        for chosen in -H --node --config; do
+            (( ${+opt_args[$chosen]} )) &&
+                host+=("$chosen" "${(Q)opt_args[$chosen]}")
+        done
         case $words[1] in
         job) _rnx_job ;;
         events) _rnx_events ;;
@@ -139,7 +145,7 @@ _rnx_job_inspect() {
 _rnx_job_list() {
     _arguments -s -S \
         '(--all)--all[All jobs, however many there are]' \
-        '*--state=[Only jobs in this state]:STATE:(PENDING SCHEDULED INITIALIZING RUNNING COMPLETED FAILED STOPPED CANCELED TIMEOUT)' \
+        '*--state=[Only jobs in this state, such as running or failed]:STATE:(PENDING SCHEDULED INITIALIZING RUNNING COMPLETED FAILED STOPPED CANCELED TIMEOUT)' \
         '(--mine)--mine[Only jobs of the calling user]' \
         '*--filter=[Only jobs of which this is true]:KEY=VALUE: ' \
         '(--sort)--sort=[Order by submitted, start, end, duration, name, state, owner, exit-code, queued, cpu, memory, read, written]:KEY: ' \

@@ -22,21 +22,33 @@ HEAVY = {
 RUN_AND_LIST_MODULES = """
 import sys
 from jobletctl.__main__ import main
-status = main(sys.argv[2:])
+status = main(sys.argv[3:], program=sys.argv[2])
 with open(sys.argv[1], "w") as listing:
     print(status, *sys.modules, file=listing)
 """
 
 
-def loaded_by(directory: Path, *args: str) -> tuple[int, set[str]]:
+# As on a machine where none of it is installed.
+WITHOUT_A_BUS = """
+import sys
+for name in ("dbus_next", "dbus", "pystemd", "systemd", "joblet.bus"):
+    sys.modules[name] = None
+"""
+
+
+def loaded_by(
+    directory: Path, *args: str, program: str = "jobletctl", before: str = ""
+) -> tuple[int, set[str]]:
     listing = directory / "modules"
     subprocess.run(
-        [sys.executable, "-c", RUN_AND_LIST_MODULES, listing, *args],
+        [sys.executable, "-c", before + RUN_AND_LIST_MODULES, listing, program, *args],
         env={
             "PYTHONPATH": f"{CHECKOUT}/service:{CHECKOUT}",
             "LC_ALL": "C.UTF-8",
             "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={directory}/none",
+            "HOME": str(directory),
         },
+        cwd=directory,
         capture_output=True,
         check=True,
     )
@@ -106,3 +118,58 @@ def test_a_verb_that_needs_certificates_loads_them(tmp_path: Path) -> None:
     assert status == 1
     assert {"cryptography", "joblet.pki"} <= modules
     assert "joblet.bus.connection" not in modules
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("--help", 0),
+        ("--version", 0),
+        ("job run --help", 0),
+        ("config-help", 0),
+        ("job run --timeout=soon true", 2),
+        ("certs list", 2),
+    ],
+)
+def test_help_and_mistakes_of_rnx_load_nothing_that_is_heavy(
+    tmp_path: Path, line: str, status: int
+) -> None:
+    found, modules = loaded_by(tmp_path, *line.split(), program="rnx", before=WITHOUT_A_BUS)
+    assert found == status
+    loaded = {name.partition(".")[0] for name in modules} - {"dbus_next"}
+    assert HEAVY.isdisjoint(loaded)
+
+
+VERBS = [
+    "job list",
+    "job list --watch",
+    "job run --follow true",
+    "job status aaaa",
+    "job inspect aaaa",
+    "job log aaaa",
+    "job cp aaaa:x .",
+    "job stop aaaa",
+    "job update aaaa --max-tasks=1",
+    "job cancel aaaa",
+    "job delete aaaa",
+    "job delete-all",
+    "job wait aaaa",
+    "events",
+    "top --count=1",
+    "nodes",
+    "version",
+]
+
+
+@pytest.mark.parametrize("line", VERBS)
+def test_no_verb_of_rnx_needs_a_bus(tmp_path: Path, line: str) -> None:
+    pem = "-----BEGIN {0}-----\\nQUJD\\n-----END {0}-----\\n".format
+    node = f'cert: "{pem("CERTIFICATE")}", key: "{pem("PRIVATE KEY")}", ca: "{pem("CERTIFICATE")}"'
+    path = tmp_path / "rnx-config.yml"
+    path.write_text(f'nodes: {{default: {{address: "127.0.0.1:1", {node}}}}}')
+    status, modules = loaded_by(tmp_path, *line.split(), program="rnx", before=WITHOUT_A_BUS)
+    # It came as far as the connection, which nobody takes.
+    assert status == (0 if line == "nodes" else 1)
+    assert {"grpc", "joblet.client.remote"} <= modules
+    assert "joblet.client.local" not in modules
+    assert "cryptography" not in modules

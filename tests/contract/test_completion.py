@@ -1,4 +1,4 @@
-"""What bash and zsh offer after `jobletctl …`: real shells, and a jobletctl that is a fake."""
+"""What bash and zsh offer after `jobletctl …` and `rnx …`: real shells, and fake programs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FOLDER = CHECKOUT / "packaging/completions"
+PROGRAMS = ("jobletctl", "rnx")
 # The words of `jobletctl job list`, and a note of how it was asked.
 FAKE = """#!/bin/sh
 echo "$*" >>"$ASKED"
@@ -27,7 +28,7 @@ source {file}
 COMP_WORDS=({words})
 COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
 compopt() {{ :; }}
-_jobletctl
+_{program}
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
 # compadd is what every function of zsh's completion ends in; here it tells instead of adding.
@@ -61,9 +62,10 @@ Offers = Callable[[str], list[str]]
 def environment(tmp_path: Path) -> dict[str, str]:
     commands = tmp_path / "bin"
     commands.mkdir()
-    fake = commands / "jobletctl"
-    fake.write_text(FAKE)
-    fake.chmod(0o755)
+    for program in PROGRAMS:
+        fake = commands / program
+        fake.write_text(FAKE)
+        fake.chmod(0o755)
     (tmp_path / "file-here").touch()
     (tmp_path / "asked").touch()
     return {
@@ -84,7 +86,8 @@ def offers(request: pytest.FixtureRequest, tmp_path: Path, environment: dict[str
         pytest.skip(f"{shell} is not installed")
     folder = tmp_path / "functions"
     folder.mkdir()
-    shutil.copy(FOLDER / "jobletctl.zsh", folder / "_jobletctl")
+    for program in PROGRAMS:
+        shutil.copy(FOLDER / f"{program}.zsh", folder / f"_{program}")
 
     def in_bash(line: str) -> list[str]:
         words = shlex.split(line)
@@ -96,7 +99,9 @@ def offers(request: pytest.FixtureRequest, tmp_path: Path, environment: dict[str
             before, equals, after = word.partition("=")
             parts += [before, "=", after] if equals and after else [before, *equals]
         script = BASH.format(
-            file=FOLDER / "jobletctl.bash", words=" ".join(map(shlex.quote, parts))
+            file=FOLDER / f"{words[0]}.bash",
+            program=words[0],
+            words=" ".join(map(shlex.quote, parts)),
         )
         return ask(["bash", "-c", script])
 
@@ -181,8 +186,23 @@ def test_variable_of_the_environment(offers: Offers) -> None:
     assert "MY_VARIABLE" in offers("jobletctl job run --env MY_VAR")
 
 
-@pytest.mark.parametrize(("shell", "file"), [("bash", "jobletctl.bash"), ("zsh", "jobletctl.zsh")])
-def test_shell_can_read_the_file(shell: str, file: str) -> None:
+def test_rnx_has_the_same_but_for_what_is_of_this_host(
+    offers: Offers, environment: dict[str, str]
+) -> None:
+    words = set(offers("rnx "))
+    assert {"job", "nodes", "version"} <= words
+    assert not {"certs", "config"} & words
+    assert offers("rnx --node lab job status 9") == ["9f8e7d6c"]
+    assert "--node lab job list" in Path(environment["ASKED"]).read_text()
+    assert offers("jobletctl -H lab --config=f job status 1") == ["1a2b3c4d"]
+    assert "-H lab --config f job list" in Path(environment["ASKED"]).read_text()
+    assert {"--node", "--config"} <= set(offers("rnx --"))
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_shell_can_read_the_file(shell: str, program: str) -> None:
+    file = f"{program}.{shell}"
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
     done = subprocess.run(

@@ -53,6 +53,7 @@ def test_install_leaves_out_caches_and_tests(tmp_path: Path) -> None:
         "usr/libexec/joblet/joblet-files",
         "usr/libexec/joblet/joblet-bridge",
         "usr/bin/jobletctl",
+        "usr/bin/rnx",
     ],
 )
 def test_launcher_finds_the_packages_where_they_were_put(tmp_path: Path, launcher: str) -> None:
