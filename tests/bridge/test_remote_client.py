@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import select
+import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
@@ -424,3 +427,42 @@ async def test_events_end_with_the_connection(start: Start) -> None:
         await ground.end()
         err = await failure(coming)
     assert isinstance(err, Unreachable)
+
+
+def shake_hands(listening: socket.socket, settings: ssl.SSLContext, versions: list[str]) -> None:
+    """With whoever comes, until nobody can any more; with which versions of TLS."""
+    while True:
+        try:
+            connection, _ = listening.accept()
+        except OSError:
+            return
+        with connection, contextlib.suppress(OSError):
+            shaken = settings.wrap_socket(connection, server_side=True)
+            versions.append(shaken.version() or "")
+            shaken.close()
+
+
+@pytest.mark.parametrize(
+    ("newest", "met"), [(ssl.TLSVersion.TLSv1_2, []), (ssl.TLSVersion.TLSv1_3, ["TLSv1.3"])]
+)
+async def test_nothing_below_tls_1_3_is_spoken(
+    ground: Ground, newest: ssl.TLSVersion, met: list[str]
+) -> None:
+    settings = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    settings.maximum_version = newest
+    settings.load_cert_chain(ground.config_folder / "pki/bridge/server.pem")
+    settings.set_alpn_protocols(["h2"])
+    versions: list[str] = []
+    pair = ground.authority.issue("ada", "admin")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = asyncio.ensure_future(
+            asyncio.to_thread(shake_hands, listening, settings, versions)
+        )
+        told = node(ground, pair, port=listening.getsockname()[1])
+        # The one ends in the handshake, the other one where a bridge would have gone on.
+        with pytest.raises(Unreachable):
+            async with RemoteClient.connect(told, connect_s=1) as client:
+                await client.version()
+        listening.shutdown(socket.SHUT_RDWR)
+        await serving
+    assert versions[:1] == met

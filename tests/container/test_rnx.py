@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,16 +44,22 @@ class Rnx:
     home: Path
     front: tuple[str, ...] = field(default=())
 
-    def popen(self, *args: str) -> subprocess.Popen[bytes]:
+    @contextmanager
+    def popen(self, *args: str) -> Iterator[subprocess.Popen[bytes]]:
+        """A command line, ended with the context if not before."""
         command = ["nsenter", f"--target={self.machine.leader}", "--net", "--"]
-        return subprocess.Popen(
+        with subprocess.Popen(
             [*command, str(self.python), "-c", BLOCKED, *self.front, *args],
             env={"PATH": COMMAND_PATH, "HOME": str(self.home), "LANG": "C.UTF-8"},
             cwd=self.home,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-        )
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def __call__(self, *args: str, status: int = 0) -> tuple[str, str]:
         """Both streams of a command line that ends so."""
