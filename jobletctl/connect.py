@@ -10,7 +10,12 @@ import gc
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from typing import TYPE_CHECKING, TypeVar
 
 from joblet.errors import JobletError, Unreachable, Unsupported
@@ -43,22 +48,39 @@ def remote(name: str | None, path: str | None) -> Connector:
         from jobletctl.nodesfile import load
 
         node = load(path).node(name)
-        # Its own words about a connection that fails; ours say what it means.
-        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-        try:
-            from joblet.client.remote import RemoteClient
-        except ModuleNotFoundError as err:
-            if err.name is None or err.name.partition(".")[0] not in ("grpc", "google"):
-                raise
-            raise Unsupported(
-                "asking another host needs gRPC, which is not installed here: "
-                "'apt-get install python3-grpcio python3-protobuf', or "
-                "'pip install grpcio protobuf'"
-            ) from err
-        async with RemoteClient.connect(node) as client:
+        async with AsyncExitStack() as stack:
+            with _quiet_grpc():
+                try:
+                    from joblet.client.remote import RemoteClient
+                except ModuleNotFoundError as err:
+                    if err.name is None or err.name.partition(".")[0] not in ("grpc", "google"):
+                        raise
+                    raise Unsupported(
+                        "asking another host needs gRPC, which is not installed here: "
+                        "'apt-get install python3-grpcio python3-protobuf', or "
+                        "'pip install grpcio protobuf'"
+                    ) from err
+                client = await stack.enter_async_context(RemoteClient.connect(node))
             yield client
 
     return connect
+
+
+@contextmanager
+def _quiet_grpc() -> Iterator[None]:
+    """Its own words about a connection that fails are not for users; ours say what it means.
+
+    It looks once, at its beginning; programs that are started later are not to inherit it.
+    """
+    variable = "GRPC_VERBOSITY"
+    quiet = variable not in os.environ
+    if quiet:
+        os.environ[variable] = "NONE"
+    try:
+        yield
+    finally:
+        if quiet:
+            del os.environ[variable]
 
 
 @contextmanager

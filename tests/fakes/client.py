@@ -190,6 +190,8 @@ class FakeClient:
             if (not query.states or one.state in query.states)
             and (not query.mine or one.owner_uid == os.getuid())
         ]
+        if query.cursor and not (query.cursor.isascii() and query.cursor.isdecimal()):
+            raise InvalidSpec("cursor", "use the one that came with the page before")
         start = int(query.cursor or 0)
         end = start + query.limit
         return JobPage(wanted[start:end], str(end) if end < len(wanted) else "")
