@@ -36,6 +36,14 @@ for name in ("dbus_next", "dbus", "pystemd", "systemd", "joblet.bus"):
 """
 
 
+WITHOUT_GRPC = """
+import sys
+sys.modules["grpc"] = None
+from jobletctl.__main__ import rnx
+sys.exit(rnx())
+"""
+
+
 def loaded_by(
     directory: Path, *args: str, program: str = "jobletctl", before: str = ""
 ) -> tuple[int, set[str]]:
@@ -173,3 +181,19 @@ def test_no_verb_of_rnx_needs_a_bus(tmp_path: Path, line: str) -> None:
     assert {"grpc", "joblet.client.remote"} <= modules
     assert "joblet.client.local" not in modules
     assert "cryptography" not in modules
+
+
+def test_a_machine_without_grpc_is_told_what_to_install(tmp_path: Path) -> None:
+    pem = "-----BEGIN {0}-----\\n-----END {0}-----".format
+    node = f'cert: "{pem("CERTIFICATE")}", key: "{pem("PRIVATE KEY")}", ca: "{pem("CERTIFICATE")}"'
+    path = tmp_path / "rnx-config.yml"
+    path.write_text(f'nodes: {{default: {{address: "127.0.0.1:1", {node}}}}}')
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_GRPC, "--config", path, "job", "list"],
+        env={"PYTHONPATH": f"{CHECKOUT}/service:{CHECKOUT}"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("rnx: asking another host needs gRPC, which is not installed")
+    assert done.stderr.count("\n") == 1
