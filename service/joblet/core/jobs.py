@@ -313,6 +313,10 @@ class JobManager:
         """Every job that has not ended."""
         return list(self._live.values())
 
+    def find_live(self, job_id: str) -> Job | None:
+        """A job that has not ended, by its whole id."""
+        return self._live.get(job_id)
+
     async def usage(self, jobs: Sequence[Job]) -> tuple[HostUsage, list[Usage]]:
         """What the host and each of these jobs, which run, use right now. Raises HostFailure."""
         return await self._host.usage(jobs)

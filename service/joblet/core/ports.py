@@ -5,10 +5,12 @@ tests/fakes implements the same Protocols, so a fake that drifts fails mypy.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from typing import Protocol
 
+from joblet.model.host import Look
 from joblet.model.job import Job, JobFilter
+from joblet.model.metrics import Sample
 from joblet.model.run import (
     Caller,
     Ended,
@@ -186,6 +188,39 @@ class JobHost(Protocol):
 
     def boot_id(self) -> str:
         """The id of this boot."""
+
+
+class MetricsHost(Protocol):
+    """Counters of running jobs. Blocks: for a thread."""
+
+    def sample(self, job: Job) -> Sample | None:
+        """What a job that runs has used up to now; None when it has ended. Raises HostFailure."""
+
+
+class MetricsFiles(Protocol):
+    """Samples of jobs on disk. Blocks; one thread appends, any may read."""
+
+    def append(self, job_id: str, sample: Sample) -> int | None:
+        """Keep a sample; its number, which is the next one of the job, from 1 on.
+
+        None when the job has no files (any more). Raises HostFailure.
+        """
+
+    def read(self, job_id: str) -> list[Sample]:
+        """All samples that are kept, oldest first. Raises HostFailure."""
+
+    def forget(self, job_id: str) -> None:
+        """No more samples of this job come. Idempotent; what is kept stays."""
+
+
+class HostProbe(Protocol):
+    """The host itself. Blocks: for a thread."""
+
+    def look(self, *, processes: bool) -> Look:
+        """Everything but rates; processes only if asked for. Raises HostFailure."""
+
+    def describe(self, pids: Collection[int]) -> dict[int, tuple[str, str]]:
+        """Command line and user of these processes; without those that have ended."""
 
 
 class WorkFiles(Protocol):

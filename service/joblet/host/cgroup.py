@@ -30,32 +30,34 @@ def read(
 ) -> tuple[HostUsage, list[Usage]]:
     """Of the host and of each of these jobs. Raises HostFailure."""
     try:
-        return _host(proc), [_job(f"{cgroups}/{_place(job)}") for job in jobs]
+        return _host(proc), [_job(f"{cgroups}/{place(job)}") for job in jobs]
     except OSError as err:
         raise HostFailure("read what is used", err.errno or 0, str(err.filename)) from err
 
 
-def _place(job: Job) -> str:
+def place(job: Job) -> str:
+    """The cgroup of a job that runs, below the root of them all."""
     assert job.shard is not None  # noqa: S101
     return f"{JOBS_SLICE}/{shard_slice(job.shard)}/{scope_name(job.id)}"
 
 
 def _job(cgroup: str) -> Usage:
-    io = _text(f"{cgroup}/io.stat")
+    io = text(f"{cgroup}/io.stat")
     return Usage(
-        cpu_usec=_keyed(_text(f"{cgroup}/cpu.stat"), "usage_usec"),
-        memory_bytes=_number(_text(f"{cgroup}/memory.current")),
-        tasks=_tasks(cgroup),
+        cpu_usec=_keyed(text(f"{cgroup}/cpu.stat"), "usage_usec"),
+        memory_bytes=number(text(f"{cgroup}/memory.current")),
+        tasks=tasks(cgroup),
         io_read_bytes=None if io is None else _sum(io, "rbytes="),
         io_write_bytes=None if io is None else _sum(io, "wbytes="),
     )
 
 
-def _tasks(cgroup: str) -> int | None:
-    count = _number(_text(f"{cgroup}/pids.current"))
+def tasks(cgroup: str) -> int | None:
+    """Processes and threads of a job; None where they cannot be told."""
+    count = number(text(f"{cgroup}/pids.current"))
     if count is None:
         # without the controller they can still be counted
-        threads = _text(f"{cgroup}/cgroup.threads")
+        threads = text(f"{cgroup}/cgroup.threads")
         count = None if threads is None else threads.count("\n")
     return None if count is None else max(0, count - _ANCHORS)
 
@@ -88,17 +90,17 @@ def _there(path: str) -> str:
         return file.read()
 
 
-def _text(path: str) -> str | None:
+def text(path: str, directory: int | None = None) -> str | None:
     """The text of a counter, or None where there is none (any more)."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
     except FileNotFoundError:
         return None
     try:
         return _whole(fd)
     except OSError as err:
-        # the cgroup went while its file was open (kernfs)
-        if err.errno == errno.ENODEV:
+        # the cgroup went while its file was open (kernfs), or the kernel keeps no pressure
+        if err.errno in (errno.ENODEV, errno.EOPNOTSUPP):
             return None
         raise
     finally:
@@ -112,17 +114,18 @@ def _whole(fd: int) -> str:
     return b"".join(parts).decode("ascii")
 
 
-def _number(text: str | None) -> int | None:
-    return None if text is None else int(text)
+def number(found: str | None) -> int | None:
+    """A counter that is alone in its file."""
+    return None if found is None else int(found)
 
 
-def _keyed(text: str | None, key: str) -> int | None:
-    for line in (text or "").splitlines():
+def _keyed(found: str | None, key: str) -> int | None:
+    for line in (found or "").splitlines():
         name, _, value = line.partition(" ")
         if name == key:
             return int(value)
     return None
 
 
-def _sum(text: str, key: str) -> int:
-    return sum(int(word[len(key) :]) for word in text.split() if word.startswith(key))
+def _sum(found: str, key: str) -> int:
+    return sum(int(word[len(key) :]) for word in found.split() if word.startswith(key))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from joblet.init import plan
 from joblet.records.exit import ExitRecord
+from joblet.records.metrics import FIELDS, MetricsRecord
 from joblet.records.run import Process, RunRecord
 
 JOB_ID = "0b54a1de-5b7f-4c1c-9a58-3a2d1a4a3c11"
@@ -43,6 +44,12 @@ def a_run_record() -> RunRecord:
     record.started_ns = 1_700_000_000_000_000_001
     record.term_seen_ns = 1_700_000_002_000_000_000
     return record
+
+
+def a_metrics_record() -> MetricsRecord:
+    # those of the first writer
+    values = {name: number for number, name in enumerate(FIELDS[:52], 100)}
+    return MetricsRecord(7, 1_700_000_000_000_000, values, ((8 << 32, 1, 2, 3, 4, 5, 6),))
 
 
 def a_plan() -> list[plan.Step]:

@@ -14,9 +14,16 @@ import pytest
 
 from joblet.init import plan, report
 from joblet.records import exit as exit_record
-from joblet.records import logindex, poke, run, spawn
+from joblet.records import logindex, metrics, poke, run, spawn
 from joblet.records.spawn import Failed, Spawned, Started
-from tests.unit.records.samples import JOB_ID, a_plan, a_run_record, an_exit_record, facts
+from tests.unit.records.samples import (
+    JOB_ID,
+    a_metrics_record,
+    a_plan,
+    a_run_record,
+    an_exit_record,
+    facts,
+)
 
 STORED = Path(__file__).parents[2] / "data" / "records"
 
@@ -34,6 +41,11 @@ def an_index() -> bytes:
 def read_index(data: bytes) -> object:
     entries = list(logindex.decode_entries(data[logindex.HEADER_SIZE :]))
     return facts(logindex.decode_header(data)), entries
+
+
+def read_metrics(data: bytes) -> object:
+    metrics.check_header(data)
+    return [facts(record) for _, record in metrics.records(data)]
 
 
 def read_report(data: bytes) -> object:
@@ -72,6 +84,11 @@ FORMATS: dict[str, tuple[int, Callable[[], bytes], Callable[[bytes], object]]] =
         read_report,
     ),
     "index": (logindex.VERSION, an_index, read_index),
+    "metrics": (
+        metrics.VERSION,
+        lambda: metrics.HEADER + a_metrics_record().encode(),
+        read_metrics,
+    ),
 }
 SAMPLES = [
     pytest.param(name, version, id=f"{name} {version}")
@@ -100,5 +117,5 @@ def test_nothing_else_is_stored() -> None:
 def test_every_format_of_the_leaf_has_samples() -> None:
     folder = Path(logindex.__file__).parent
     versioned = {file.stem for file in folder.glob("*.py") if "\nVERSION =" in file.read_text()}
-    assert versioned == {"exit", "run", "spawn", "poke", "logindex"}
+    assert versioned == {"exit", "run", "spawn", "poke", "logindex", "metrics"}
     assert {"exit", "run", "spawn", "poke", "index"} <= FORMATS.keys()

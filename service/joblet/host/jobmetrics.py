@@ -1,0 +1,148 @@
+"""All counters of a running job, from the files of its cgroup (cgroup-v2.rst of the kernel).
+
+What a file does not have is unknown: a controller that the host lacks, a counter of a newer kernel,
+pressure where the kernel keeps none. `top` needs a few of them only, see cgroup.py.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from joblet.errors import HostFailure
+from joblet.host import cgroup
+from joblet.host.machine import CGROUP_ROOT
+from joblet.model.job import Job
+from joblet.model.metrics import DeviceIo, Sample
+
+_CPU = {
+    "usage_usec": "cpu_usec",
+    "user_usec": "cpu_user_usec",
+    "system_usec": "cpu_system_usec",
+    "nr_periods": "cpu_periods",
+    "nr_throttled": "cpu_throttled_periods",
+    "throttled_usec": "cpu_throttled_usec",
+}
+_MEMORY = {
+    "anon": "memory_anon_bytes",
+    "file": "memory_file_bytes",
+    "kernel_stack": "memory_kernel_stack_bytes",
+    "slab": "memory_slab_bytes",
+    "sock": "memory_sock_bytes",
+    "shmem": "memory_shmem_bytes",
+    "file_mapped": "memory_file_mapped_bytes",
+    "file_dirty": "memory_file_dirty_bytes",
+    "file_writeback": "memory_file_writeback_bytes",
+    "pgfault": "page_faults",
+    "pgmajfault": "major_page_faults",
+}
+_MEMORY_EVENTS = {"oom": "oom_events", "oom_kill": "oom_kills"}
+_TASK_EVENTS = {"max": "task_limit_hits"}
+_KEYED = {
+    "cpu.stat": _CPU,
+    "memory.stat": _MEMORY,
+    "memory.events": _MEMORY_EVENTS,
+    "pids.events": _TASK_EVENTS,
+}
+_SINGLE = {"memory.current": "memory_bytes", "memory.peak": "memory_peak_bytes"}
+_PRESSURES = ("cpu", "memory", "io")
+_IO = {
+    "rbytes": "read_bytes",
+    "wbytes": "write_bytes",
+    "dbytes": "discard_bytes",
+    "rios": "read_ops",
+    "wios": "write_ops",
+    "dios": "discard_ops",
+}
+# Of more the busiest are told one by one; the sums have all of them.
+_DEVICES_MAX = 8
+
+
+class JobCounters:
+    """The cgroups of jobs: core.ports.MetricsHost. Blocks, and may be used in any thread."""
+
+    def __init__(self, cgroups: str = CGROUP_ROOT) -> None:
+        self._cgroups = cgroups
+
+    def sample(self, job: Job) -> Sample | None:
+        """What a job that runs has used up to now; None when its cgroup is gone: it has ended.
+
+        Raises HostFailure.
+        """
+        path = f"{self._cgroups}/{cgroup.place(job)}"
+        try:
+            try:
+                directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return None
+            try:
+                values, devices = _counters(directory)
+            finally:
+                os.close(directory)
+            tasks = cgroup.tasks(path)
+        except OSError as err:
+            raise HostFailure("read the counters of a job", err.errno or 0, path) from err
+        if not values:
+            return None
+        spec = job.spec
+        return Sample(
+            time_usec=time.time_ns() // 1000,
+            clock_usec=time.monotonic_ns() // 1000,
+            tasks=tasks,
+            max_cpu=spec.max_cpu,
+            max_memory=spec.max_memory,
+            max_io_bps=spec.max_io_bps,
+            max_tasks=spec.max_tasks,
+            devices=devices,
+            **values,  # type: ignore[arg-type]
+        )
+
+
+def _counters(directory: int) -> tuple[dict[str, int], tuple[DeviceIo, ...] | None]:
+    values: dict[str, int] = {}
+    for file, wanted in _KEYED.items():
+        words = (cgroup.text(file, directory) or "").split()
+        found = dict(zip(words[::2], words[1::2], strict=False))
+        for key, name in wanted.items():
+            if key in found:
+                values[name] = int(found[key])
+    for file, name in _SINGLE.items():
+        value = cgroup.number(cgroup.text(file, directory))
+        if value is not None:
+            values[name] = value
+    for resource in _PRESSURES:
+        values |= _pressure(resource, cgroup.text(f"{resource}.pressure", directory) or "")
+    told = cgroup.text("io.stat", directory)
+    if told is None:
+        return values, None
+    devices = _devices(told)
+    for part in _IO.values():
+        values[f"io_{part}"] = sum(getattr(device, part) for device in devices)
+    if len(devices) > _DEVICES_MAX:
+        devices.sort(key=lambda device: device.read_bytes + device.write_bytes, reverse=True)
+    return values, tuple(devices[:_DEVICES_MAX])
+
+
+def _pressure(resource: str, told: str) -> dict[str, int]:
+    """`some avg10=0.12 avg60=… avg300=… total=…`, and the same of `full`; in hundredths."""
+    values = {}
+    for line in told.splitlines():
+        kind, *words = line.split()
+        for word in words:
+            key, _, value = word.partition("=")
+            if key != "total":
+                values[f"{resource}_{kind}_{key}"] = round(float(value) * 100)
+    return values
+
+
+def _devices(told: str) -> list[DeviceIo]:
+    """`MAJOR:MINOR rbytes=… wbytes=… …`, a line per device."""
+    devices = []
+    for line in told.splitlines():
+        number, *words = line.split()
+        found = dict(word.split("=", 1) for word in words if "=" in word)
+        # A device that was only looked at has a line without numbers.
+        if found:
+            counts = {name: int(found.get(key, 0)) for key, name in _IO.items()}
+            devices.append(DeviceIo(device=number, **counts))
+    return devices
