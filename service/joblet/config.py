@@ -85,6 +85,13 @@ class WorkConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsConfig:
+    """[metrics]: how often a running job is looked at; 0: only its totals are known, at its end."""
+
+    interval_usec: int = 5 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
 class BridgeConfig:
     """[bridge]: how joblet-bridge serves gRPC."""
 
@@ -108,6 +115,7 @@ class Config:
     logs: LogsConfig = LogsConfig()
     ids: IdsConfig = IdsConfig()
     work: WorkConfig = WorkConfig()
+    metrics: MetricsConfig = MetricsConfig()
     bridge: BridgeConfig = BridgeConfig()
 
 
@@ -383,6 +391,9 @@ KEYS: Mapping[str, Key] = {
     "work.keep": Key("work", "keep_usec", *_duration(0, limits.DURATION_MAX)),
     "work.image_size": Key("work", "image_size", _image_size, _show_image_size),
     "work.min_free": Key("work", "min_free", *_percent(0, 90)),
+    "metrics.interval": Key(
+        "metrics", "interval_usec", *_duration(SECOND, 3600 * SECOND, zero=True)
+    ),
     "bridge.listeners": Key("bridge", "listeners", _texts, list),
     "bridge.max_message": Key("bridge", "max_message", *_size(1 << 20, _COUNT_MAX - 1)),
     "bridge.max_streams": Key("bridge", "max_streams", *_number(1, 1 << 20)),

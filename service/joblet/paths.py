@@ -80,6 +80,11 @@ class Paths:
         return f"{self.run}/poke.sock"
 
     @property
+    def metrics_socket(self) -> str:
+        """OpenMetrics over HTTP, for root and one group."""
+        return f"{self.run}/metrics.sock"
+
+    @property
     def config_file(self) -> str:
         """The configuration file; its drop-ins are in `<name>.d`."""
         return f"{self.config}/joblet.toml"

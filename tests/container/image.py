@@ -33,7 +33,6 @@ PACKAGES = (
     "psmisc",
     "iproute2",
     "xz-utils",
-    "python3-psutil",
 )
 # They fail, prompt or wake up in a container, and say nothing about Joblet.
 MASKED = (

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +16,30 @@ from joblet.api.authorize import Authority
 from joblet.api.jobs import JOB_INTERFACE, JobHandler
 from joblet.api.manager import INTERFACE as MANAGER_INTERFACE
 from joblet.api.manager import ManagerHandler
+from joblet.api.monitor import INTERFACE as MONITOR_INTERFACE
+from joblet.api.monitor import MonitorHandler
 from joblet.bus import interfaces
 from joblet.bus.export import Exporter
 from joblet.bus.library import Library, MessageBus
 from joblet.client import local
+from joblet.core.hoststatus import HostMonitor
+from joblet.core.metrics import JobMetrics
+from joblet.host.hostlook import HostEye
+from joblet.host.jobmetrics import JobCounters
+from joblet.model import host
 from joblet.model.job import JobSpec
+from joblet.model.metrics import DeviceIo, Sample
 from tests.fakes.jobservice import FakeJobManager
+from tests.fakes.metrics import FakeMetricsFiles
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "dbus" / "interfaces").glob("*.xml"))
 NAMES = [file.stem for file in FILES]
-HANDLERS: dict[str, Any] = {MANAGER_INTERFACE: ManagerHandler, JOB_INTERFACE: JobHandler}
+HANDLERS: dict[str, Any] = {
+    MANAGER_INTERFACE: ManagerHandler,
+    JOB_INTERFACE: JobHandler,
+    MONITOR_INTERFACE: MonitorHandler,
+}
 
 
 class Unconnected:
@@ -62,10 +77,14 @@ async def test_the_handler_fits_and_what_is_introspected_is_the_contract(name: s
     interface = interfaces.load(name)
     jobs = FakeJobManager()
     exporter = Exporter(Unconnected())  # type: ignore[arg-type]
-    manager = ManagerHandler(jobs, Authority(Unconnected()), exporter, version="1")  # type: ignore[arg-type]
+    authority = Authority(Unconnected())  # type: ignore[arg-type]
+    manager = ManagerHandler(jobs, authority, exporter, version="1")
+    metrics = JobMetrics(0, host=JobCounters(), files=FakeMetricsFiles(), find=lambda _: None)
+    monitor = HostMonitor(HostEye(version="1"))
     handlers = {
         MANAGER_INTERFACE: manager,
         JOB_INTERFACE: JobHandler(jobs.put(owner_uid=1), manager),
+        MONITOR_INTERFACE: MonitorHandler(jobs, metrics, monitor, authority, exporter),
     }
     exporter.add("/org/joblet1", handlers[name], interface)
     shown = _xml(exporter._objects._introspect("/org/joblet1"))
@@ -110,3 +129,24 @@ def test_the_names_that_we_override_are_still_there_in_the_library() -> None:
     made = inspect.getsource(MessageBus) + inspect.getsource(MessageBus.__mro__[1])
     for name in ("_sock", "_stream", "_fd", "_unmarshaller", "_method_return_handlers"):
         assert f"self.{name} = " in made
+
+
+def _documented(method: str) -> set[str]:
+    text = (ROOT / "dbus" / "interfaces" / f"{MONITOR_INTERFACE}.xml").read_text()
+    [comment] = [part for part in re.findall(r"<!--(.*?)-->", text, re.DOTALL) if method in part]
+    # {a,b}_{c,d} stands for all four
+    for group in re.findall(r"\S*\{\S*", comment):
+        parts = [part.split(",") for part in re.findall(r"\{(.*?)\}", group)]
+        comment += " " + " ".join("_".join(words) for words in itertools.product(*parts))
+    return set(re.findall(r"[a-z][a-z_0-9]+", comment))
+
+
+def test_every_key_of_a_sample_is_documented() -> None:
+    names = {part.name for part in fields(Sample)} | {part.name for part in fields(DeviceIo)}
+    assert names - _documented("GetJobMetrics:") == set()
+
+
+def test_every_key_of_a_status_is_documented() -> None:
+    kinds = [kind for kind in vars(host).values() if is_dataclass(kind) and kind is not host.Look]
+    names = {part.name for kind in kinds for part in fields(kind)}
+    assert names - _documented("GetStatus:") == set()

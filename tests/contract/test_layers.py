@@ -81,6 +81,7 @@ INIT_STDLIB = SMALL | {
 }
 SOLE_IMPORTERS = {
     "dbus_next": "bus",
+    "psutil": "host.hostlook",
     "pystemd": "host.notify",
     "cryptography": "pki",
     "yaml": "client.nodes",

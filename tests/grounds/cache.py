@@ -26,6 +26,7 @@ DEPENDENCIES = (
     "python3-pystemd",
     "python3-click",
     "python3-cryptography",
+    "python3-psutil",
     "python3-yaml",
     # of the bridge
     "python3-grpcio",

@@ -87,6 +87,8 @@ _BRIDGE_MAY = frozenset(
         "ReadLog",
         "GetFiles",
         "ListUsage",
+        "GetJobMetrics",
+        "GetStatus",
     }
 )
 

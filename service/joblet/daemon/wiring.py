@@ -12,20 +12,28 @@ from contextlib import AsyncExitStack
 from joblet.api.authorize import Authority
 from joblet.api.jobs import JobObjects
 from joblet.api.manager import ManagerHandler
+from joblet.api.monitor import INTERFACE as MONITOR_INTERFACE
+from joblet.api.monitor import MonitorHandler
+from joblet.api.openmetrics import Endpoint
+from joblet.bus import interfaces
 from joblet.bus.connection import Connection
 from joblet.bus.export import Exporter
 from joblet.config import Config
 from joblet.core.admission import HostFacts
 from joblet.core.events import EventFeed
+from joblet.core.hoststatus import HostMonitor
 from joblet.core.jobs import JobManager
 from joblet.core.keeper import WorkKeeper
+from joblet.core.metrics import JobMetrics
 from joblet.core.recovery import Recovery
 from joblet.core.tasks import Tasks
 from joblet.daemon.facts import Fresh
 from joblet.daemon.lifecycle import LifecycleLog
 from joblet.errors import Unreachable
-from joblet.host import disks, machine, notify, pokes
+from joblet.host import disks, machine, metricsocket, notify, pokes
 from joblet.host.files import WorkFiles
+from joblet.host.hostlook import HostEye
+from joblet.host.jobmetrics import JobCounters
 from joblet.host.jobplan import PlanMaker
 from joblet.host.launcher import Launcher
 from joblet.host.pokes import PokeReceiver
@@ -33,10 +41,13 @@ from joblet.host.runs import RunDirectory
 from joblet.host.secrets import Secrets
 from joblet.host.spawner import Spawner
 from joblet.host.systemd import Systemd
+from joblet.model.ids import ROOT_PATH
+from joblet.model.job import JobState
 from joblet.paths import Paths
 from joblet.store.database import Database
 from joblet.store.jobs import SqlJobStore
 from joblet.store.logs import DiskJobFiles
+from joblet.store.metrics import DiskMetricsFiles
 
 log = logging.getLogger(__name__)
 
@@ -129,12 +140,27 @@ async def run(config: Config, paths: Paths, version: str) -> None:
         stack.callback(receiver.close)
         stack.push_async_callback(jobs.record_last_ends)
 
+        metrics = JobMetrics(
+            config.metrics.interval_usec,
+            host=JobCounters(),
+            files=DiskMetricsFiles(paths),
+            find=jobs.find_live,
+        )
+        running = [job for job in jobs.live() if job.state is JobState.RUNNING]
+        stack.callback(metrics.watch(feed, running))
+        monitor = HostMonitor(HostEye(version=version, node_id=config.bridge.node_id))
+
         feed.subscribe(LifecycleLog(notify.journal).handle)
         exporter = await stack.enter_async_context(Exporter.on(connection))
         authority = Authority(connection, bridge_uid=machine.bridge_uid(config.bridge.user))
         manager = ManagerHandler(jobs, authority, exporter, version=version)
         objects = JobObjects(exporter, manager)
         stack.enter_context(objects.shown(jobs, feed))
+        looks = MonitorHandler(jobs, metrics, monitor, authority, exporter)
+        exporter.add(ROOT_PATH, looks, interfaces.load(MONITOR_INTERFACE))
+        listener = metricsocket.listen(paths.metrics_socket)
+        endpoint = Endpoint(jobs, monitor, version=version)
+        await stack.enter_async_context(endpoint.serving(listener, feed))
         await connection.request_name(BUS_NAME)
 
         notify.ready(f"{len(jobs.live())} jobs")
@@ -145,6 +171,7 @@ async def run(config: Config, paths: Paths, version: str) -> None:
         tasks.start(recovery.sweep_files(), "sweep of files without a row")
         keeper = WorkKeeper(config.work, jobs, store, files, clock)
         tasks.start(keeper.run(), "removal of old work directories")
+        tasks.start(metrics.run(), "samples of running jobs")
         tasks.start(_feed_watchdog(jobs), "watchdog")
         await _until(stop, connection)
 
