@@ -195,6 +195,7 @@ class LazyGroup(Verbs):
         "job": "jobletctl.commands.jobgroup",
         "events": "jobletctl.commands.events",
         "top": "jobletctl.commands.top",
+        "monitor": "jobletctl.commands.monitor",
         "nodes": "jobletctl.commands.host",
         "version": "jobletctl.commands.host",
         "config": "jobletctl.commands.config",

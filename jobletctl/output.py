@@ -113,6 +113,12 @@ class Output:
             and os.environ.get("TERM", "dumb") != "dumb"
         )
 
+    @property
+    def draws(self) -> bool:
+        """True when stdout takes more than ASCII."""
+        encoding = "utf-8" if sys.stdout is None else sys.stdout.encoding or "ascii"
+        return encoding.lower().replace("_", "-") in ("utf-8", "utf8")
+
     @contextlib.contextmanager
     def paged(self, *, wanted: bool) -> Iterator[None]:
         """On a terminal, what is longer than it goes through a pager when the context ends."""

@@ -12,7 +12,6 @@ SYNONYMS: Mapping[str, str] = {
     "kill": "stop",
     "logs": "log",
     "ls": "list",
-    "monitor": "top",
     "node": "nodes",
     "ps": "list",
     "remove": "delete",

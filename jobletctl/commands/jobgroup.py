@@ -14,6 +14,7 @@ from jobletctl.cli import Verbs, json_option
 # By verb; all others are in job.py.
 _APART = {
     "list": ("jobletctl.commands.joblist", "list_"),
+    "metrics": ("jobletctl.commands.jobmetrics", "metrics"),
     "inspect": ("jobletctl.commands.jobinspect", "inspect"),
 }
 _OTHERS = "jobletctl.commands.job"

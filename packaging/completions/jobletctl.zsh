@@ -33,6 +33,7 @@ _jobletctl() {
             'job:Run commands as jobs, watch and end them'
             'events:Print what happens to the jobs of this host, from now on until Ctrl-C'
             'top:Show what running jobs use, until Ctrl-C or q\: CPU, memory, tasks, disk'
+            'monitor:Show the state of the host\: CPU, memory, disks, network, processes'
             'nodes:Show the hosts that jobs can be run on\: this one, and those of the file of nodes'
             'version:Show the versions of this client and of the daemon'
             'config:Show and check the settings of jobletd'
@@ -50,6 +51,7 @@ _jobletctl() {
         job) _jobletctl_job ;;
         events) _jobletctl_events ;;
         top) _jobletctl_top ;;
+        monitor) _jobletctl_monitor ;;
         nodes) _jobletctl_nodes ;;
         version) _jobletctl_version ;;
         config) _jobletctl_config ;;
@@ -79,6 +81,7 @@ _jobletctl_job() {
             'inspect:Print everything that is known of jobs, as a JSON array'
             'list:List jobs, the newest first'
             'log:Print the output of a job\: its stdout to stdout, its stderr to stderr'
+            'metrics:Show what a job used from its start on\: CPU, memory, disk, tasks'
             'run:Submit a command as a job and print the job'\''s id'
             'status:Show what is known of a job'
             'stop:End jobs\: SIGTERM, then SIGKILL after their grace'
@@ -95,6 +98,7 @@ _jobletctl_job() {
         inspect) _jobletctl_job_inspect ;;
         list) _jobletctl_job_list ;;
         log) _jobletctl_job_log ;;
+        metrics) _jobletctl_job_metrics ;;
         run) _jobletctl_job_run ;;
         status) _jobletctl_job_status ;;
         stop) _jobletctl_job_stop ;;
@@ -173,6 +177,19 @@ _jobletctl_job_log() {
         '(--stream)--stream=[Only one of the streams]:STREAM:(stdout stderr)' \
         '(-t --timestamps)-t[Put the time before each line]' \
         '(-t --timestamps)--timestamps[Put the time before each line]' \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]' \
+        '1: :_jobletctl_jobs'
+}
+
+_jobletctl_job_metrics() {
+    _arguments -s -S \
+        '(-f --follow)-f[Go on until the job has ended, or Ctrl-C or q]' \
+        '(-f --follow)--follow[Go on until the job has ended, or Ctrl-C or q]' \
+        '(--history)--history[A row for each sample]' \
+        '(--since)--since=[Only samples since then\: a time, or a duration ago (10m)]:TIME: ' \
+        '(--no-pager)--no-pager[Print what is longer than the terminal as it is, without $PAGER]' \
         '(--json)--json[Print results as JSON]' \
         '(-h --help)-h[Show this message and exit]' \
         '(-h --help)--help[Show this message and exit]' \
@@ -282,6 +299,60 @@ _jobletctl_top() {
         '(-n --count)--count=[End after so many pictures]:N: ' \
         '(--sort)--sort=[What to order by]:SORT:(cpu memory tasks read written time name owner)' \
         '(--wide)--wide[Also name, owner, CPU time and limits]' \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]'
+}
+
+_jobletctl_monitor() {
+    local curcontext="$curcontext" state line
+    local -a words_here
+    _arguments -s -S -C \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]' \
+        '1: :->word' \
+        '*:: :->rest'
+    case $state in
+    word)
+        words_here=(
+            'status:Show everything that is known of the host'
+            'top:Show the host in short, with its busiest processes, once'
+            'watch:Show the host in short, live, until Ctrl-C or q'
+        )
+        _describe command words_here ;;
+    rest)
+        case $words[1] in
+        status) _jobletctl_monitor_status ;;
+        top) _jobletctl_monitor_top ;;
+        watch) _jobletctl_monitor_watch ;;
+        esac ;;
+    esac
+}
+
+_jobletctl_monitor_status() {
+    _arguments -s -S \
+        '(--no-pager)--no-pager[Print what is longer than the terminal as it is, without $PAGER]' \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]'
+}
+
+_jobletctl_monitor_top() {
+    _arguments -s -S \
+        '*--filter=[Only these, with commas between them or the option again\: cpu, memory, disk, network, io, process]:GROUPS: ' \
+        '(--json)--json[Print results as JSON]' \
+        '(-h --help)-h[Show this message and exit]' \
+        '(-h --help)--help[Show this message and exit]'
+}
+
+_jobletctl_monitor_watch() {
+    _arguments -s -S \
+        '(--interval)--interval=[Time between two pictures, at least 1s]:DURATION: ' \
+        '(-n --count)-n+[End after so many pictures]:N: ' \
+        '(-n --count)--count=[End after so many pictures]:N: ' \
+        '*--filter=[Only these, with commas between them or the option again\: cpu, memory, disk, network, io, process]:GROUPS: ' \
+        '(--compact)--compact[All interfaces in one line]' \
         '(--json)--json[Print results as JSON]' \
         '(-h --help)-h[Show this message and exit]' \
         '(-h --help)--help[Show this message and exit]'

@@ -6,9 +6,11 @@
 _rnx_words() {
     case $1 in
         '')
-            echo 'job events top nodes version help config-help' ;;
+            echo 'job events top monitor nodes version help config-help' ;;
         'job')
-            echo 'cancel cp delete delete-all inspect list log run status stop update wait' ;;
+            echo 'cancel cp delete delete-all inspect list log metrics run status stop update wait' ;;
+        'monitor')
+            echo 'status top watch' ;;
         *) return 1 ;;
     esac
 }
@@ -17,16 +19,18 @@ _rnx_options() {
     case $1 in
         '')
             echo '-v --version --json -H --node --config -h --help' ;;
-        'job' | 'job cancel' | 'job cp' | 'job delete' | 'nodes' | 'version')
+        'job' | 'job cancel' | 'job cp' | 'job delete' | 'monitor' | 'nodes' | 'version')
             echo '--json -h --help' ;;
         'job delete-all')
             echo '--all-users --json -h --help' ;;
-        'job inspect' | 'job status' | 'config-help')
+        'job inspect' | 'job status' | 'monitor status' | 'config-help')
             echo '--no-pager --json -h --help' ;;
         'job list')
             echo '--all --state --mine --filter --sort --wide --limit -w --watch --no-pager --json -h --help' ;;
         'job log')
             echo '--follow -f --no-follow --tail --since --stream -t --timestamps --json -h --help' ;;
+        'job metrics')
+            echo '-f --follow --history --since --no-pager --json -h --help' ;;
         'job run')
             echo '-d --detach --wait -f --follow --rm --dry-run --name -e --env --env-file --secret-env --secret-env-file --upload --upload-dir --output --schedule --max-cpu --cpu-weight --cpu-cores --max-memory --max-io --max-iobps --max-iops --io-weight --max-tasks --timeout --stop-grace --max-work --max-tmp --max-shm --user --network --init --json -h --help' ;;
         'job stop')
@@ -39,6 +43,10 @@ _rnx_options() {
             echo '-n --count --json -h --help' ;;
         'top')
             echo '--interval -n --count --sort --wide --json -h --help' ;;
+        'monitor top')
+            echo '--filter --json -h --help' ;;
+        'monitor watch')
+            echo '--interval -n --count --filter --compact --json -h --help' ;;
         'help')
             echo '--no-pager -h --help' ;;
         *) return 1 ;;
@@ -47,7 +55,7 @@ _rnx_options() {
 
 _rnx_valued() {
     case $1 in
-        '-H' | '--node' | 'job list --filter' | 'job list --sort' | 'job list --limit' | 'job log --tail' | 'job log --since' | 'job run --name' | 'job run --schedule' | 'job run --max-cpu' | 'job run --cpu-weight' | 'job run --cpu-cores' | 'job run --max-memory' | 'job run --max-io' | 'job run --max-iobps' | 'job run --max-iops' | 'job run --io-weight' | 'job run --max-tasks' | 'job run --timeout' | 'job run --stop-grace' | 'job run --max-work' | 'job run --max-tmp' | 'job run --max-shm' | 'job run --user' | 'job update --max-cpu' | 'job update --cpu-weight' | 'job update --cpu-cores' | 'job update --max-memory' | 'job update --max-io' | 'job update --max-iobps' | 'job update --max-iops' | 'job update --io-weight' | 'job update --max-tasks' | 'job wait --timeout' | 'events -n' | 'events --count' | 'top --interval' | 'top -n' | 'top --count')
+        '-H' | '--node' | 'job list --filter' | 'job list --sort' | 'job list --limit' | 'job log --tail' | 'job log --since' | 'job metrics --since' | 'job run --name' | 'job run --schedule' | 'job run --max-cpu' | 'job run --cpu-weight' | 'job run --cpu-cores' | 'job run --max-memory' | 'job run --max-io' | 'job run --max-iobps' | 'job run --max-iops' | 'job run --io-weight' | 'job run --max-tasks' | 'job run --timeout' | 'job run --stop-grace' | 'job run --max-work' | 'job run --max-tmp' | 'job run --max-shm' | 'job run --user' | 'job update --max-cpu' | 'job update --cpu-weight' | 'job update --cpu-cores' | 'job update --max-memory' | 'job update --max-io' | 'job update --max-iobps' | 'job update --max-iops' | 'job update --io-weight' | 'job update --max-tasks' | 'job wait --timeout' | 'events -n' | 'events --count' | 'top --interval' | 'top -n' | 'top --count' | 'monitor top --filter' | 'monitor watch --interval' | 'monitor watch -n' | 'monitor watch --count' | 'monitor watch --filter')
             echo 'nothing' ;;
         '--config' | 'job run --env-file' | 'job run --secret-env-file' | 'job run --upload' | 'job run --output')
             echo 'file' ;;
@@ -75,7 +83,7 @@ _rnx_argument() {
             echo 'file' ;;
         'job delete')
             echo 'jobs --state=COMPLETED --state=FAILED --state=STOPPED --state=CANCELED --state=TIMEOUT' ;;
-        'job inspect' | 'job log' | 'job status' | 'job update')
+        'job inspect' | 'job log' | 'job metrics' | 'job status' | 'job update')
             echo 'jobs' ;;
         'job run')
             echo 'command' ;;

@@ -28,8 +28,11 @@ from joblet.client.looks import (
     JobEvent,
     UsageReport,
 )
+from joblet.client.monitoring import MetricsRequest
 from joblet.errors import InvalidSpec, JobletError, NotFound, WrongState
+from joblet.model.host import HostStatus
 from joblet.model.job import JobSpec, JobState, Reason
+from joblet.model.metrics import Sample
 
 # A whole second, early enough for every fixed time in the tests.
 NOW_USEC = 1_763_800_000_000_000
@@ -90,6 +93,8 @@ class FakeClient:
         self.attached: list[Attachments] = []
         self.happenings: list[JobEvent] = []
         self.reports: list[UsageReport] = []  # one after the other; the last one stays
+        self.samples: dict[str, list[Sample]] = {}
+        self.statuses_of_host: list[HostStatus] = []  # one after the other; the last one stays
         self.archives: dict[str, bytes] = {}  # what `files` gives, by path
         self.uploads: list[bytes] = []  # the streams that came with specs
         self.reads = -1  # so much of a stream, and then it is refused
@@ -259,6 +264,28 @@ class FakeClient:
         await self._called("log end", request)
         if request.follow and not found.state.terminal and found.id not in self.endings:
             await asyncio.Event().wait()
+
+    async def metrics(self, job: str, request: MetricsRequest) -> AsyncGenerator[Sample, None]:
+        """The samples as they were laid down; following an endless job never ends."""
+        await self._called("metrics", request)
+        found = self._found(job)
+        for sample in self.samples.get(found.id, []):
+            if request.since_usec is not None and sample.time_usec < request.since_usec:
+                continue
+            if request.until_usec is not None and sample.time_usec > request.until_usec:
+                continue
+            yield sample
+        await self._called("metrics end", request)
+        if request.follow and not found.state.terminal and found.id not in self.endings:
+            await asyncio.Event().wait()
+
+    async def host_status(
+        self, groups: Sequence[str], *, window_usec: int = 1_000_000
+    ) -> HostStatus:
+        """The next prepared status."""
+        await self._called("host_status", (tuple(groups), window_usec))
+        prepared = self.statuses_of_host
+        return prepared.pop(0) if len(prepared) > 1 else prepared[0]
 
     async def _called(self, verb: str, what: object) -> None:
         self.calls.append((verb, what))

@@ -17,7 +17,10 @@ from joblet.model.states import JobState, Reason
 
 if TYPE_CHECKING:
     from joblet.client.looks import Explanation, JobEvent, UsageReport
+    from joblet.client.monitoring import MetricsRequest
+    from joblet.model.host import HostStatus
     from joblet.model.job import JobSpec, Remote
+    from joblet.model.metrics import Sample
 
 STDOUT = "stdout"
 STDERR = "stderr"
@@ -253,3 +256,11 @@ class JobletClient(Protocol):
 
     def log(self, job: str, request: LogRequest) -> AsyncGenerator[LogPiece, None]:
         """The log from where the request says, to its end; following waits for what comes."""
+
+    def metrics(self, job: str, request: MetricsRequest) -> AsyncGenerator[Sample, None]:
+        """The samples of a job, oldest first, each once; following: to the end of the job."""
+
+    async def host_status(
+        self, groups: Sequence[str], *, window_usec: int = 1_000_000
+    ) -> HostStatus:
+        """The host right now, with rates over about the window; no groups are all."""

@@ -27,6 +27,7 @@ from joblet.client.api import (
     broken,
     job_status,
 )
+from joblet.client.monitorcalls import MonitorCalls
 from joblet.errors import HostFailure, JobletError, RemoteError, Unreachable
 from joblet.model.ids import ROOT_PATH, job_id_of_path
 from joblet.model.limits import print_cpus
@@ -95,7 +96,7 @@ DAEMONS_OWN = ("revision", "secret_names", "uploaded")
 _STATUSES_MAX = 256
 
 
-class LocalClient:
+class LocalClient(MonitorCalls):
     """One connection to the system bus; fulfils JobletClient."""
 
     def __init__(

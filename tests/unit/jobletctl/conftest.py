@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,8 +13,11 @@ from typing import Any
 
 import pytest
 
+from jobletctl import jobview
 from jobletctl.__main__ import main
+from jobletctl.commands import joblist
 from tests.fakes.client import FakeClient
+from tests.fakes.terminal import Terminal
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,10 @@ class Done:
 
 
 Ctl = Callable[..., Done]
+On = Callable[..., int]
+COLUMNS, ROWS = 80, 24
+# Longer than any test.
+FOR_EVER_S = 3600.0
 
 
 @pytest.fixture
@@ -68,3 +77,41 @@ def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     else:
         monkeypatch.setenv("TZ", before)
     time.tzset()
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    return Terminal(COLUMNS, ROWS)
+
+
+@pytest.fixture
+def on(ctl: Ctl, terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> On:
+    """Run a command line on the terminal, to its end."""
+    keyboard = termios.tcgetattr(terminal.theirs)
+
+    def run(*args: str) -> int:
+        with (
+            open(os.dup(terminal.theirs), "w", encoding="utf-8") as stdout,
+            open(os.dup(terminal.theirs), encoding="utf-8") as stdin,
+            monkeypatch.context() as patch,
+        ):
+            patch.setattr(sys, "stdout", stdout)
+            patch.setattr(sys, "stdin", stdin)
+            status = ctl(*args).status
+        assert termios.tcgetattr(terminal.theirs) == keyboard
+        terminal.close()
+        screen = terminal.screen
+        assert (screen.alternate, screen.cursor_shown, screen.wraps) == (False, True, True)
+        return status
+
+    return run
+
+
+@pytest.fixture
+def calm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time makes no picture: only what happens does."""
+    monkeypatch.setattr(joblist, "WATCH_PERIOD_S", FOR_EVER_S)
+    monkeypatch.setattr(jobview, "brief_moment", lambda _usec, _now: "12:00:00")

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import termios
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,53 +21,9 @@ from joblet.client.looks import (
 from joblet.errors import Unreachable
 from joblet.model.job import JobState, Reason
 from jobletctl import jobview
-from jobletctl.commands import joblist
 from tests.fakes.client import HOST, NOW_USEC, FakeClient, ended, job, job_id
 from tests.fakes.terminal import Terminal
-from tests.unit.jobletctl.conftest import Ctl
-
-COLUMNS, ROWS = 80, 24
-# Longer than any test.
-FOR_EVER_S = 3600.0
-On = Callable[..., int]
-
-
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.delenv("COLUMNS", raising=False)
-    return Terminal(COLUMNS, ROWS)
-
-
-@pytest.fixture
-def on(ctl: Ctl, terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> On:
-    """Run a command line on the terminal, to its end."""
-    keyboard = termios.tcgetattr(terminal.theirs)
-
-    def run(*args: str) -> int:
-        with (
-            open(os.dup(terminal.theirs), "w", encoding="utf-8") as stdout,
-            open(os.dup(terminal.theirs), encoding="utf-8") as stdin,
-            monkeypatch.context() as patch,
-        ):
-            patch.setattr(sys, "stdout", stdout)
-            patch.setattr(sys, "stdin", stdin)
-            status = ctl(*args).status
-        assert termios.tcgetattr(terminal.theirs) == keyboard
-        terminal.close()
-        screen = terminal.screen
-        assert (screen.alternate, screen.cursor_shown, screen.wraps) == (False, True, True)
-        return status
-
-    return run
-
-
-@pytest.fixture
-def calm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time makes no picture: only what happens does."""
-    monkeypatch.setattr(joblist, "WATCH_PERIOD_S", FOR_EVER_S)
-    monkeypatch.setattr(jobview, "brief_moment", lambda _usec, _now: "12:00:00")
+from tests.unit.jobletctl.conftest import COLUMNS, ROWS, Ctl, On
 
 
 def four_states() -> list[Any]:

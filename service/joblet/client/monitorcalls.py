@@ -1,0 +1,105 @@
+"""The methods of org.joblet1.Monitor, asked over D-Bus; what they tell is read in monitoring.py."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from typing import TYPE_CHECKING
+
+from joblet.bus.connection import Typed
+from joblet.client.api import broken
+from joblet.errors import RemoteError, Unreachable
+
+if TYPE_CHECKING:
+    from joblet.client.monitoring import MetricsRequest
+    from joblet.model.host import HostStatus
+    from joblet.model.metrics import Sample
+
+MONITOR = "org.joblet1.Monitor"
+# So long one call waits for the next sample.
+_WAIT_USEC = 240 * 1_000_000
+_DEADLINE_S = 30
+_RETRY_FIRST_S = 0.05
+_RETRY_LAST_S = 1.0
+
+
+class MonitorCalls:
+    """The methods of Monitor, for a client that can call and knows what is worth another try."""
+
+    _restart_patience_s: float
+
+    async def metrics(self, job: str, request: MetricsRequest) -> AsyncGenerator[Sample, None]:
+        """The samples of a job, oldest first, each once; following: to the end of the job."""
+        # its classes cost milliseconds
+        from joblet.client.monitoring import samples
+
+        options: dict[str, Typed] = {}
+        for name in ("since_usec", "until_usec"):
+            value = getattr(request, name)
+            if value is not None:
+                options[name] = Typed("t", value)
+        if request.follow:
+            options["wait_usec"] = Typed("t", _WAIT_USEC)
+        after, ended = 0, False
+        silent_since_s: float | None = None
+        delay_s = _RETRY_FIRST_S
+        while not ended:
+            options["after"] = Typed("t", after)
+            try:
+                encoded, following, over = await self._call(
+                    "GetJobMetrics",
+                    "sa{sv}",
+                    [job, options],
+                    3,
+                    _DEADLINE_S + (_WAIT_USEC / 1e6 if request.follow else 0),
+                    interface=MONITOR,
+                )
+            except (RemoteError, Unreachable) as err:
+                # A daemon that is started again goes on where the last one ended.
+                now_s = time.monotonic()
+                if silent_since_s is None:
+                    silent_since_s = now_s
+                patient = now_s - silent_since_s <= self._restart_patience_s
+                if not (request.follow and patient and self._may_come_back(err)):
+                    raise
+                await asyncio.sleep(delay_s)
+                delay_s = min(2 * delay_s, _RETRY_LAST_S)
+                continue
+            silent_since_s, delay_s = None, _RETRY_FIRST_S
+            found = samples(encoded)
+            for sample in found:
+                yield sample
+            if not isinstance(following, int) or not isinstance(over, bool):
+                raise broken("samples without where to go on")
+            # Without follow: until a page is empty.
+            ended = over or (not request.follow and following == after)
+            after = following
+
+    async def host_status(
+        self, groups: Sequence[str], *, window_usec: int = 1_000_000
+    ) -> HostStatus:
+        """The host right now, with rates over about the window; no groups are all."""
+        from joblet.client.monitoring import host_status
+
+        options = {"groups": Typed("as", list(groups)), "window_usec": Typed("t", window_usec)}
+        deadline_s = _DEADLINE_S + window_usec / 1e6
+        [encoded] = await self._call(
+            "GetStatus", "a{sv}", [options], 1, deadline_s, interface=MONITOR
+        )
+        return host_status(encoded)
+
+    async def _call(
+        self,
+        member: str,
+        signature: str,
+        body: Sequence[object],
+        answers: int,
+        deadline_s: float,
+        *,
+        interface: str,
+    ) -> list[object]:
+        raise NotImplementedError
+
+    def _may_come_back(self, err: RemoteError | Unreachable) -> bool:
+        raise NotImplementedError
