@@ -21,7 +21,7 @@ from tests.fakes.client import HOST, FakeClient
 
 PATIENCE_S = 60.0
 # They go on for ever.
-ENDLESS = ("Watch", "Events")
+ENDLESS = ("Watch", "Events", "StreamSystemMetrics")
 METHODS = {method.name: method for method in methods.EVERY}
 
 

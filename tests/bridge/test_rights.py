@@ -12,6 +12,7 @@ from joblet.rpc.pb import joblet1_pb2 as native
 from joblet.rpc.pb import joblet_pb2 as pb
 from tests.bridge.conftest import ENDLESS, Ground
 from tests.fakes.client import job, job_id
+from tests.fakes.hoststatus import STATUS
 
 EVERY = [*methods.EVERY]
 # R reader, D developer, M maintainer, A admin: written out, and not computed from the code.
@@ -80,7 +81,17 @@ LETTERS = {"reader": "R", "viewer": "R", "developer": "D", "maintainer": "M", "a
 
 
 # What an empty message, or the one below, is enough for.
-SATISFIED = ("RunJob", "ListJobs", "DeleteAllJobs", "Check", "Get", "DeleteAll", "Usage", "Version")
+SATISFIED = (
+    "GetSystemStatus",
+    "RunJob",
+    "ListJobs",
+    "DeleteAllJobs",
+    "Check",
+    "Get",
+    "DeleteAll",
+    "Usage",
+    "Version",
+)
 NOBODY = "ffffffff"
 UNSATISFIED = {
     **dict.fromkeys(("Stop", "Cancel", "Delete"), native.Job(id=NOBODY)),
@@ -100,6 +111,7 @@ def test_the_table_has_every_method_of_the_contract() -> None:
 @pytest.mark.parametrize("unit", [*LETTERS, "ADMIN", "Server", ""])
 async def test_each_role_may_call_what_the_table_says(ground: Ground, unit: str) -> None:
     ground.host.jobs[job_id(1)] = job(1)
+    ground.host.statuses_of_host = [STATUS]
     letter = LETTERS.get(unit.lower(), "")
     user = ground.user(unit) if unit else ground.connect(ground.authority.issue("nobody"))
     shown = {"reader": "viewer", "Server": "unknown", "": "unknown"}.get(unit, unit.lower())
@@ -153,7 +165,7 @@ async def test_a_refusal_is_logged_once_with_who_and_what(
 async def test_what_is_not_there_yet_says_so(ground: Ground) -> None:
     user = ground.user()
     for method in EVERY:
-        if method.name.startswith(("List", "Create", "Build", "StreamSystem", "GetJobM")):
+        if method.name.startswith(("List", "Create", "Build", "RunW", "GetW")):
             if method.name in ("ListJobs", "List"):
                 continue
             code, details = await user.refused(method.name)

@@ -23,6 +23,7 @@ from joblet.rpc.pb import health_pb2
 from joblet.rpc.pb import joblet_pb2 as pb
 from tests.bridge.conftest import ENDLESS, METHODS, PATIENCE_S, Ground, Start
 from tests.fakes.client import FakeClient, ended, job, job_id
+from tests.fakes.hoststatus import STATUS
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
@@ -194,7 +195,7 @@ CALLS = st.sampled_from([one for one in METHODS.values() if one.name not in ENDL
 async def test_no_message_of_a_client_is_our_bug(
     ground: Ground, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ground.host.jobs[job_id(1)] = ended(1)
+    ground.host.statuses_of_host = [STATUS]
     user = ground.user()
     drawn: list[tuple[methods.Method, bytes]] = []
 

@@ -17,6 +17,7 @@ from joblet.api.monitor import INTERFACE, MonitorHandler
 from joblet.bus import interfaces
 from joblet.bus.connection import Connection
 from joblet.bus.export import Exporter
+from joblet.client import monitorcalls
 from joblet.client.local import DESTINATION, LocalClient
 from joblet.client.monitoring import MetricsRequest
 from joblet.core.hoststatus import HostMonitor
@@ -199,3 +200,24 @@ async def test_root_is_told_the_commands_too(daemon: Daemon, client: LocalClient
     assert status.cpu is None
     assert status.processes is not None
     assert any(one.command for one in status.processes.top_by_memory)
+
+
+async def test_many_followers_of_one_connection_all_get_everything(
+    daemon: Daemon,
+    client: LocalClient,
+    until: Until,
+    within: Within,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(monitorcalls, "_ASK_AGAIN_S", 0.05)
+    job = daemon.running(os.geteuid())
+    assert daemon.metrics is not None
+    daemon.take(job)
+    followers = [asyncio.ensure_future(numbers(client, job, follow=True)) for _ in range(200)]
+    waiting = daemon.metrics._waiting
+    await until(lambda: len(waiting.get(job, ())) >= monitorcalls._WAITING_MAX)
+    daemon.take(job)
+    daemon.end(job)
+    for found in await within(asyncio.gather(*followers)):
+        assert found == [1, 2, 3]
+    assert client._waiting == 0

@@ -13,6 +13,7 @@ from joblet.bridge.credentials import Credentials
 from joblet.bridge.lookups import Lookups
 from joblet.bridge.servicers.health import HealthServicer
 from joblet.bridge.servicers.jobs import JobServicer
+from joblet.bridge.servicers.monitoring import MonitoringServicer
 from joblet.bridge.servicers.native import NativeServicer
 from joblet.client.api import JobletClient
 from joblet.config import BridgeConfig, ConfigError
@@ -39,6 +40,7 @@ async def bridge(
     servicers = {
         "joblet.JobService": JobServicer(client, lookups, node_id=settings.node_id),
         "joblet1.Jobs": NativeServicer(client, lookups),
+        "joblet.MonitoringService": MonitoringServicer(client),
         "grpc.health.v1.Health": HealthServicer(alive),
     }
     watch = asyncio.create_task(_watch(credentials))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from joblet.bus.connection import Typed
@@ -22,12 +23,19 @@ _WAIT_USEC = 240 * 1_000_000
 _DEADLINE_S = 30
 _RETRY_FIRST_S = 0.05
 _RETRY_LAST_S = 1.0
+# A bus daemon lets a connection have some 128 calls without an answer. Followers beyond these ask
+# now and then instead.
+_WAITING_MAX = 64
+_ASKING_MAX = 16
+_ASK_AGAIN_S = 2.0
 
 
 class MonitorCalls:
     """The methods of Monitor, for a client that can call and knows what is worth another try."""
 
     _restart_patience_s: float
+    _waiting = 0
+    _asking: asyncio.Semaphore | None = None
 
     async def metrics(self, job: str, request: MetricsRequest) -> AsyncGenerator[Sample, None]:
         """The samples of a job, oldest first, each once; following: to the end of the job."""
@@ -39,22 +47,24 @@ class MonitorCalls:
             value = getattr(request, name)
             if value is not None:
                 options[name] = Typed("t", value)
-        if request.follow:
-            options["wait_usec"] = Typed("t", _WAIT_USEC)
         after, ended = 0, False
         silent_since_s: float | None = None
         delay_s = _RETRY_FIRST_S
         while not ended:
             options["after"] = Typed("t", after)
+            waits = request.follow and self._waiting < _WAITING_MAX
+            options["wait_usec"] = Typed("t", _WAIT_USEC if waits else 0)
+            self._waiting += waits
             try:
-                encoded, following, over = await self._call(
-                    "GetJobMetrics",
-                    "sa{sv}",
-                    [job, options],
-                    3,
-                    _DEADLINE_S + (_WAIT_USEC / 1e6 if request.follow else 0),
-                    interface=MONITOR,
-                )
+                async with nullcontext() if waits else self._in_turn():
+                    encoded, following, over = await self._call(
+                        "GetJobMetrics",
+                        "sa{sv}",
+                        [job, options],
+                        3,
+                        _DEADLINE_S + (_WAIT_USEC / 1e6 if waits else 0),
+                        interface=MONITOR,
+                    )
             except (RemoteError, Unreachable) as err:
                 # A daemon that is started again goes on where the last one ended.
                 now_s = time.monotonic()
@@ -66,6 +76,8 @@ class MonitorCalls:
                 await asyncio.sleep(delay_s)
                 delay_s = min(2 * delay_s, _RETRY_LAST_S)
                 continue
+            finally:
+                self._waiting -= waits
             silent_since_s, delay_s = None, _RETRY_FIRST_S
             found = samples(encoded)
             for sample in found:
@@ -74,6 +86,8 @@ class MonitorCalls:
                 raise broken("samples without where to go on")
             # Without follow: until a page is empty.
             ended = over or (not request.follow and following == after)
+            if request.follow and not (waits or ended or found):
+                await asyncio.sleep(_ASK_AGAIN_S)
             after = following
 
     async def host_status(
@@ -88,6 +102,12 @@ class MonitorCalls:
             "GetStatus", "a{sv}", [options], 1, deadline_s, interface=MONITOR
         )
         return host_status(encoded)
+
+    def _in_turn(self) -> asyncio.Semaphore:
+        """Room for one more question that is answered at once."""
+        if self._asking is None:
+            self._asking = asyncio.Semaphore(_ASKING_MAX)
+        return self._asking
 
     async def _call(
         self,

@@ -32,6 +32,8 @@ WINDOW_MAX_USEC = 10_000_000
 # Looks to compare with are at least so far apart, and none is older than the longest window needs.
 _KEPT_APART_USEC = 900_000
 _KEPT_USEC = 2 * WINDOW_MAX_USEC
+# Many who ask at about the same time are told the same; far less than the shortest window.
+_FRESH_S = 0.05
 
 
 class HostMonitor:
@@ -42,6 +44,7 @@ class HostMonitor:
         self._kept: deque[Look] = deque()
         # By whether processes are looked at: a look that is under way serves all who come.
         self._under_way: dict[bool, asyncio.Task[Look]] = {}
+        self._fresh: dict[bool, tuple[float, Look]] = {}
 
     async def status(
         self,
@@ -70,6 +73,10 @@ class HostMonitor:
         return (await self._seen(processes=False)).status
 
     async def _seen(self, processes: bool) -> Look:
+        loop = asyncio.get_running_loop()
+        taken_s, fresh = self._fresh.get(processes, (0.0, None))
+        if fresh is not None and loop.time() - taken_s < _FRESH_S:
+            return fresh
         task = self._under_way.get(processes)
         if task is None:
             task = asyncio.ensure_future(asyncio.to_thread(self._probe.look, processes=processes))
@@ -77,7 +84,9 @@ class HostMonitor:
             task.add_done_callback(lambda _: self._under_way.pop(processes, None))
         # A caller that gives up does not take the look from the others.
         look = await asyncio.shield(task)
-        self._keep(look)
+        if self._fresh.get(processes, (0.0, None))[1] is not look:
+            self._fresh[processes] = loop.time(), look
+            self._keep(look)
         return look
 
     def _keep(self, look: Look) -> None:

@@ -198,7 +198,7 @@ async def test_the_first_who_asks_waits_for_the_window_the_next_does_not(
     monitor = HostMonitor(probe)
     first = await monitor.status(window_usec=SECOND)
     assert (first.interval_usec, len(probe.looks)) == (SECOND, 2)
-    probe.clock_s += 2
+    await asyncio.sleep(2)
     second = await monitor.status(window_usec=SECOND)
     assert (second.interval_usec, len(probe.looks)) == (2 * SECOND, 3)
 
@@ -206,7 +206,7 @@ async def test_the_first_who_asks_waits_for_the_window_the_next_does_not(
 async def test_a_look_of_long_ago_is_not_compared_with(probe: FakeProbe) -> None:
     monitor = HostMonitor(probe)
     await monitor.status(window_usec=SECOND)
-    probe.clock_s += 3600
+    await asyncio.sleep(3600)
     again = await monitor.status(window_usec=SECOND)
     assert again.interval_usec == SECOND
 
@@ -240,11 +240,20 @@ async def test_who_comes_during_a_look_shares_it(probe: FakeProbe) -> None:
     assert len(probe.looks) == 1
 
 
+async def test_who_comes_right_after_a_look_is_told_the_same(probe: FakeProbe) -> None:
+    monitor = HostMonitor(probe)
+    first = await monitor.counters()
+    assert await monitor.counters() is first
+    await asyncio.sleep(0.06)
+    assert await monitor.counters() is not first
+
+
 async def test_looks_that_are_kept_are_bounded(probe: FakeProbe) -> None:
     monitor = HostMonitor(probe)
     for _ in range(500):
-        probe.clock_s += 0.25
+        await asyncio.sleep(0.25)
         await monitor.counters()
+    assert len(probe.looks) == 500
     assert len(monitor._kept) < 30
 
 

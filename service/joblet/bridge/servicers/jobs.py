@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, aclosing
 from joblet.bridge.calls import Caller, Refused, saying
 from joblet.bridge.chunks import Chunker
 from joblet.bridge.lookups import Lookups
+from joblet.bridge.servicers.metrics import JobMetricsServicer
 from joblet.bridge.uploads import tar_of
 from joblet.client.api import GAP, JobletClient, JobQuery, JobStatus, LogRequest
 from joblet.errors import JobletError, NotFound
@@ -38,7 +39,7 @@ _LIVE = tuple(state for state in JobState if not state.terminal)
 _ENDED = tuple(state for state in JobState if state.terminal)
 
 
-class JobServicer:
+class JobServicer(JobMetricsServicer):
     """The service of one bridge; all listeners share it."""
 
     def __init__(self, client: JobletClient, lookups: Lookups, *, node_id: str = "") -> None:

@@ -8,24 +8,18 @@ from __future__ import annotations
 from joblet.rpc import methods
 
 _WORKFLOWS = "workflows are not available yet on this host"
-_METRICS = "job metrics are not available yet on this host"
 _TELEMATICS = "events of the programs of a job are not available on this host"
 
 _BY_SERVICE = {
     "joblet.NetworkService": "networks are not available yet on this host; jobs have none",
     "joblet.VolumeService": "volumes are not available yet on this host",
     "joblet.RuntimeService": "runtimes are not available yet on this host",
-    "joblet.MonitoringService": "host metrics are not available yet on this host",
 }
 _BY_METHOD = {
     "RunWorkflow": _WORKFLOWS,
     "GetWorkflowStatus": _WORKFLOWS,
     "ListWorkflows": _WORKFLOWS,
     "GetWorkflowJobs": _WORKFLOWS,
-    "StreamJobMetrics": _METRICS,
-    "GetJobMetrics": _METRICS,
-    "GetJobMetricsHistory": _METRICS,
-    "GetJobMetricsSummary": _METRICS,
     "StreamJobTelematics": _TELEMATICS,
     "GetJobTelematics": _TELEMATICS,
     "StreamJobVisibility": _TELEMATICS,
