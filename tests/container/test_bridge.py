@@ -46,6 +46,21 @@ result["left"] = len(client.jobs.list_jobs())
 """
 
 
+METRICS = """
+result["healthy"] = client.health_check()
+status = client.monitoring.get_system_status()
+result["status"] = [status["available"], status["host"]["hostname"], status["cpu"]["cores"]]
+result["groups"] = sorted(status)
+result["load"] = len(status["cpu"]["load_average"])
+stream = client.monitoring.stream_system_metrics(interval_seconds=1)
+result["stream"] = [sorted(next(stream)) for _ in range(2)]
+read = [getattr(client.jobs, name, None) for name in ("get_job_metrics", "stream_job_metrics")]
+result["metrics"] = [
+    [one.get("cpu_percent", one.get("cpu_usage")) for one in ask(job)] for ask in read if ask
+]
+"""
+
+
 class Bridge(NamedTuple):
     """The bridge of the machine, and who signs for its clients."""
 
@@ -101,6 +116,33 @@ def test_the_sdk_of_every_wire_works_unmodified(bridge: Bridge, version: str) ->
         "left": 0,
     }
     assert first not in Jobs(bridge.machine).ids()
+
+
+@pytest.mark.parametrize("version", sdk.VERSIONS)
+def test_the_sdk_of_every_wire_reads_metrics_and_status(bridge: Bridge, version: str) -> None:
+    try:
+        sdk.installed(version)
+    except NoGround as missing:
+        pytest.skip(str(missing))
+    jobs = Jobs(bridge.machine)
+    job = jobs.run("bash", "-c", "for ((i = 0; i < 300000; i++)); do :; done")
+    total_usec = jobs.wait(job)["cpu_usec"]
+    seen = bridge.session(version, f"job = {job!r}\n{METRICS}", "viewer")
+    assert seen["healthy"] is True
+    hostname = bridge.machine.run(["hostname"]).stdout.strip()
+    assert seen["status"][:2] == [True, hostname]
+    assert seen["status"][2] >= 1
+    assert seen["load"] == 3
+    groups = {"host", "cpu", "memory", "disks", "io", "processes", "cloud", "timestamp"}
+    assert groups <= set(seen["groups"])
+    assert all(groups <= set(metrics) for metrics in seen["stream"])
+    # The oldest one asks another service of the reference for them.
+    assert len(seen["metrics"]) == {"2.0.2": 0, "2.1.1": 1, "2.2.0": 1}.get(version, 2)
+    for percents in seen["metrics"]:
+        assert percents
+        assert max(percents) > 1
+    assert total_usec > 0
+    jobs.call("DeleteJob", "s", job)
 
 
 def test_a_job_has_its_remote_owner(bridge: Bridge) -> None:

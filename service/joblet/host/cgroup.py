@@ -23,6 +23,8 @@ _STAT_COLUMNS = 8
 # The anchor of each job is in its scope too, and is none of its tasks.
 _ANCHORS = 1
 _READ_MAX = 1 << 16
+# The kernel fills a page before it gives out a part of a file: what is far shorter is its end.
+_READ_LEAST = 1 << 11
 
 
 def read(
@@ -46,18 +48,21 @@ def _job(cgroup: str) -> Usage:
     return Usage(
         cpu_usec=_keyed(text(f"{cgroup}/cpu.stat"), "usage_usec"),
         memory_bytes=number(text(f"{cgroup}/memory.current")),
-        tasks=tasks(cgroup),
+        tasks=tasks(f"{cgroup}/"),
         io_read_bytes=None if io is None else _sum(io, "rbytes="),
         io_write_bytes=None if io is None else _sum(io, "wbytes="),
     )
 
 
-def tasks(cgroup: str) -> int | None:
-    """Processes and threads of a job; None where they cannot be told."""
-    count = number(text(f"{cgroup}/pids.current"))
+def tasks(directory: str, fd: int | None = None) -> int | None:
+    """Processes and threads of a job; None where they cannot be told.
+
+    directory: the path of its cgroup with a slash behind it, or "" when that is open as fd.
+    """
+    count = number(text(f"{directory}pids.current", fd))
     if count is None:
         # without the controller they can still be counted
-        threads = text(f"{cgroup}/cgroup.threads")
+        threads = text(f"{directory}cgroup.threads", fd)
         count = None if threads is None else threads.count("\n")
     return None if count is None else max(0, count - _ANCHORS)
 
@@ -111,6 +116,8 @@ def _whole(fd: int) -> str:
     parts = []
     while part := os.read(fd, _READ_MAX):
         parts.append(part)
+        if len(part) < _READ_LEAST:
+            break
     return b"".join(parts).decode("ascii")
 
 

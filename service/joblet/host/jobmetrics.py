@@ -77,9 +77,9 @@ class JobCounters:
                 return None
             try:
                 values, devices = _counters(directory)
+                tasks = cgroup.tasks("", directory)
             finally:
                 os.close(directory)
-            tasks = cgroup.tasks(path)
         except OSError as err:
             raise HostFailure("read the counters of a job", err.errno or 0, path) from err
         if not values:

@@ -51,7 +51,7 @@ async def sampled(start: Start) -> AsyncIterator[Sampled]:
 
 async def test_a_job_is_looked_at_when_it_begins_and_then_at_the_interval(sampled: Sampled) -> None:
     job = await sampled.daemon.run()
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.3)
     assert sampled.host.looks == [job.id]
     await asyncio.sleep(100)
     assert sampled.host.looks.count(job.id) in (20, 21)
@@ -89,7 +89,7 @@ async def test_jobs_of_an_earlier_daemon_are_sampled_too(start: Start) -> None:
     job = await first.run()
     await first.bury()
     second = Sampled(await start())
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.3)
     assert second.host.looks == [job.id]
     await second.end()
 
@@ -176,7 +176,7 @@ async def test_who_follows_has_each_sample_once(sampled: Sampled) -> None:
 async def test_a_wait_is_over_in_time(sampled: Sampled) -> None:
     sampled.host.gone.update(["x"])
     job = await sampled.daemon.run()
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.3)
     loop = asyncio.get_running_loop()
     before = loop.time()
     samples, ended = await sampled.metrics.history(job, after=1, wait_usec=1_000_000)
