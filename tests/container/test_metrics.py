@@ -175,7 +175,7 @@ def test_the_host_is_as_proc_and_df_have_it_in_the_same_second(machine: Machine)
     assert 0 <= cpu["usage_percent"] <= 100
     assert 200_000 <= status["interval_usec"] < 30_000_000
     top = status["processes"]["top_by_memory"]
-    assert len(top) == 10
+    assert len(top) == min(10, status["processes"]["total"])
     assert [one["memory_bytes"] for one in top] == sorted(
         (one["memory_bytes"] for one in top), reverse=True
     )

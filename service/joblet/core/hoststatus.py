@@ -226,7 +226,7 @@ def _top(processes: Sequence[ProcessInfo], name: str) -> tuple[ProcessInfo, ...]
 
 def _described(status: ProcessStatus, told: dict[int, tuple[str, str]]) -> ProcessStatus:
     def whole(one: ProcessInfo) -> ProcessInfo:
-        command, user = told.get(one.pid, ("", ""))
+        command, user = told.get(one.pid, (None, None))
         return replace(one, command=command, user=user)
 
     return replace(

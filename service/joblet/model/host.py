@@ -160,8 +160,8 @@ class ProcessInfo:
     memory_bytes: int  # resident
     memory_percent: float
     cpu_percent: float | None = None
-    command: str = ""
-    user: str = ""
+    command: str | None = None
+    user: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -204,13 +204,13 @@ def _process(process: ProcessInfo) -> pb.ProcessInfo:
         pid=process.pid,
         ppid=process.ppid,
         name=process.name,
-        command=process.command,
+        command=process.command or "",
         cpu_percent=process.cpu_percent or 0,
         memory_percent=process.memory_percent,
         memory_bytes=process.memory_bytes,
         status=process.status,
         start_time=instant(process.started_usec),
-        user=process.user,
+        user=process.user or "",
     )
 
 
