@@ -22,7 +22,7 @@ _IDLE = (3, 4)
 _STAT_COLUMNS = 8
 # The anchor of each job is in its scope too, and is none of its tasks.
 _ANCHORS = 1
-_READ_MAX = 1 << 16
+_READ_MAX = 1 << 13
 # The kernel fills a page before it gives out a part of a file: what is far shorter is its end.
 _READ_LEAST = 1 << 11
 
@@ -97,12 +97,22 @@ def _there(path: str) -> str:
 
 def text(path: str, directory: int | None = None) -> str | None:
     """The text of a counter, or None where there is none (any more)."""
+    found = data(path, directory)
+    return None if found is None else found.decode("ascii")
+
+
+def data(path: str, directory: int | None = None) -> bytes | None:
+    """The same as bytes."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
     except FileNotFoundError:
         return None
     try:
-        return _whole(fd)
+        part = whole = os.read(fd, _READ_MAX)
+        while len(part) >= _READ_LEAST:
+            part = os.read(fd, _READ_MAX)
+            whole += part
+        return whole
     except OSError as err:
         # the cgroup went while its file was open (kernfs), or the kernel keeps no pressure
         if err.errno in (errno.ENODEV, errno.EOPNOTSUPP):
@@ -110,15 +120,6 @@ def text(path: str, directory: int | None = None) -> str | None:
         raise
     finally:
         os.close(fd)
-
-
-def _whole(fd: int) -> str:
-    parts = []
-    while part := os.read(fd, _READ_MAX):
-        parts.append(part)
-        if len(part) < _READ_LEAST:
-            break
-    return b"".join(parts).decode("ascii")
 
 
 def number(found: str | None) -> int | None:

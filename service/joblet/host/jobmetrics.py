@@ -7,6 +7,7 @@ pressure where the kernel keeps none. `top` needs a few of them only, see cgroup
 from __future__ import annotations
 
 import os
+import re
 import time
 
 from joblet.errors import HostFailure
@@ -38,14 +39,28 @@ _MEMORY = {
 }
 _MEMORY_EVENTS = {"oom": "oom_events", "oom_kill": "oom_kills"}
 _TASK_EVENTS = {"max": "task_limit_hits"}
-_KEYED = {
-    "cpu.stat": _CPU,
-    "memory.stat": _MEMORY,
-    "memory.events": _MEMORY_EVENTS,
-    "pids.events": _TASK_EVENTS,
-}
-_SINGLE = {"memory.current": "memory_bytes", "memory.peak": "memory_peak_bytes"}
-_PRESSURES = ("cpu", "memory", "io")
+_KEYED = tuple(
+    # bytes, since a thousand jobs are not worth decoding
+    (file, tuple((key.encode(), name) for key, name in wanted.items()))
+    for file, wanted in (
+        ("cpu.stat", _CPU),
+        ("memory.stat", _MEMORY),
+        ("memory.events", _MEMORY_EVENTS),
+        ("pids.events", _TASK_EVENTS),
+    )
+)
+_SINGLE = (("memory.current", "memory_bytes"), ("memory.peak", "memory_peak_bytes"))
+_AVERAGES = re.compile(rb"(some|full) avg10=(\d+)\.(\d\d) avg60=(\d+)\.(\d\d) avg300=(\d+)\.(\d\d)")
+_PRESSURES = tuple(
+    (
+        f"{resource}.pressure",
+        {
+            kind.encode(): tuple(f"{resource}_{kind}_avg{span}" for span in (10, 60, 300))
+            for kind in ("some", "full")
+        },
+    )
+    for resource in ("cpu", "memory", "io")
+)
 _IO = {
     "rbytes": "read_bytes",
     "wbytes": "write_bytes",
@@ -100,39 +115,33 @@ class JobCounters:
 
 def _counters(directory: int) -> tuple[dict[str, int], tuple[DeviceIo, ...] | None]:
     values: dict[str, int] = {}
-    for file, wanted in _KEYED.items():
-        words = (cgroup.text(file, directory) or "").split()
+    for file, wanted in _KEYED:
+        told = cgroup.data(file, directory)
+        if not told:
+            continue
+        words = told.split()
         found = dict(zip(words[::2], words[1::2], strict=False))
-        for key, name in wanted.items():
+        for key, name in wanted:
             if key in found:
                 values[name] = int(found[key])
-    for file, name in _SINGLE.items():
-        value = cgroup.number(cgroup.text(file, directory))
-        if value is not None:
-            values[name] = value
-    for resource in _PRESSURES:
-        values |= _pressure(resource, cgroup.text(f"{resource}.pressure", directory) or "")
-    told = cgroup.text("io.stat", directory)
+    for file, name in _SINGLE:
+        told = cgroup.data(file, directory)
+        if told:
+            values[name] = int(told)
+    for file, names in _PRESSURES:
+        # Hundredths of a percent: avg10=0.12 is 12.
+        for kind, *parts in _AVERAGES.findall(cgroup.data(file, directory) or b""):
+            for name, whole, part in zip(names[kind], parts[::2], parts[1::2], strict=True):
+                values[name] = int(whole + part)
+    told = cgroup.data("io.stat", directory)
     if told is None:
         return values, None
-    devices = _devices(told)
+    devices = _devices(told.decode("ascii"))
     for part in _IO.values():
         values[f"io_{part}"] = sum(getattr(device, part) for device in devices)
     if len(devices) > _DEVICES_MAX:
         devices.sort(key=lambda device: device.read_bytes + device.write_bytes, reverse=True)
     return values, tuple(devices[:_DEVICES_MAX])
-
-
-def _pressure(resource: str, told: str) -> dict[str, int]:
-    """`some avg10=0.12 avg60=… avg300=… total=…`, and the same of `full`; in hundredths."""
-    values = {}
-    for line in told.splitlines():
-        kind, *words = line.split()
-        for word in words:
-            key, _, value = word.partition("=")
-            if key != "total":
-                values[f"{resource}_{kind}_{key}"] = round(float(value) * 100)
-    return values
 
 
 def _devices(told: str) -> list[DeviceIo]:

@@ -86,6 +86,7 @@ FIELDS = (
     "max_io_bps",
     "max_tasks",
 )
+_BITS = tuple((name, 1 << number) for number, name in enumerate(FIELDS))
 # The kernel's number of a device (MAJOR << 32 | MINOR), then bytes and operations: read, written,
 # discarded.
 Device = tuple[int, int, int, int, int, int, int]
@@ -110,19 +111,25 @@ class MetricsRecord:
 
     def encode(self) -> bytes:
         """The bytes on disk."""
+        values = self.values
         words = [self.number, self.time_usec, 0]
         bits = 0
-        for bit, name in enumerate(FIELDS):
-            value = self.values.get(name)
-            if value is not None:
-                bits |= 1 << bit
-                words.append(min(value, _WORD_MAX))
+        for name, bit in _BITS:
+            if name in values:
+                bits |= bit
+                words.append(values[name])
         words[2] = bits
         if self.devices is not None:
             words.append(len(self.devices))
             for device in self.devices:
                 words += device
-        return _HEAD.pack(len(words), _check(words)) + struct.pack(f"<{len(words)}Q", *words)
+        try:
+            body = struct.pack(f"<{len(words)}Q", *words)
+        except struct.error:
+            # No counter of the kernel is as large; a wrong one must not cost all of the sample.
+            words = [min(max(0, word), _WORD_MAX) for word in words]
+            body = struct.pack(f"<{len(words)}Q", *words)
+        return _HEAD.pack(len(words), _check(words)) + body
 
 
 def check_header(data: bytes) -> None:
