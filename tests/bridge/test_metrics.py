@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import grpc
 import pytest
 
-from joblet.errors import RemoteError, Unreachable
+from joblet.client.monitoring import MetricsRequest
+from joblet.client.remote import RemoteClient
+from joblet.errors import JobletError, RemoteError, Unreachable
 from joblet.rpc.pb import joblet_pb2 as pb
 from tests.bridge.conftest import PATIENCE_S, Ground, Remote, Start
+from tests.bridge.test_remote_client import node, restarted
 from tests.fakes.client import NOW_USEC, FakeClient, ended, job, job_id
 from tests.fakes.hoststatus import FIRST, GIB, LAST, MIB, SAMPLES, SECOND, STATUS
 
@@ -277,3 +282,45 @@ async def test_a_host_without_a_daemon_is_unavailable(prepared: Ground) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await first_answers(user, pb.StreamMetricsRequest(), 1)
     assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+@asynccontextmanager
+async def native(ground: Ground) -> AsyncIterator[RemoteClient]:
+    """This project's own client."""
+    pair = ground.authority.issue("ada", "viewer")
+    async with RemoteClient.connect(node(ground, pair)) as client:
+        yield client
+
+
+async def test_our_own_client_is_told_what_jobletd_tells(prepared: Ground) -> None:
+    async with native(prepared) as client:
+        assert await collected(client, MetricsRequest()) == SAMPLES
+        wanted = MetricsRequest(after=1, since_usec=SECOND.time_usec, until_usec=SECOND.time_usec)
+        assert await collected(client, wanted) == [SECOND]
+        assert wanted in [what for verb, what in prepared.host.calls if verb == "metrics"]
+        assert await client.host_status(("cpu",), window_usec=300_000) == STATUS
+        assert ("host_status", (("cpu",), 300_000)) in prepared.host.calls
+        with pytest.raises(JobletError, match="groups are cpu, memory"):
+            await client.host_status(("gpu",))
+        with pytest.raises(JobletError, match="there is no job"):
+            await collected(client, MetricsRequest(), "ffffffff")
+
+
+async def test_samples_go_on_where_they_were_after_a_lost_connection(start: Start) -> None:
+    ground = await start()
+    prepare(ground.host, running=True)
+    seen: list[int] = []
+    async with native(ground) as client:
+        wanted = MetricsRequest(follow=True)
+        async with aclosing(client.metrics(ID, wanted)) as found:
+            async with asyncio.timeout(PATIENCE_S):
+                seen += [(await anext(found)).number for _ in range(2)]
+                await restarted(start, ground)
+                ground.host.jobs[ID] = ended()
+                seen += [sample.number async for sample in found]
+    assert seen == [1, 2, 3]
+
+
+async def collected(client: RemoteClient, wanted: MetricsRequest, job_ref: str = ID) -> list[Any]:
+    async with aclosing(client.metrics(job_ref, wanted)) as found:
+        return [sample async for sample in found]

@@ -72,6 +72,8 @@ Log                                R D M A
 Files                              - D M A
 Events                             R D M A
 Usage                              R D M A
+Metrics                            R D M A
+HostStatus                         R D M A
 Version                            R D M A
 Check                              R D M A
 Watch                              R D M A
@@ -82,6 +84,7 @@ LETTERS = {"reader": "R", "viewer": "R", "developer": "D", "maintainer": "M", "a
 
 # What an empty message, or the one below, is enough for.
 SATISFIED = (
+    "HostStatus",
     "GetSystemStatus",
     "RunJob",
     "ListJobs",
@@ -98,6 +101,7 @@ UNSATISFIED = {
     "Wait": native.WaitRequest(job=NOBODY),
     "Update": native.UpdateRequest(job=NOBODY),
     "Log": native.LogRequest(job=NOBODY),
+    "Metrics": native.MetricsRequest(job=NOBODY),
     "Files": native.FilesRequest(job=NOBODY),
     "Explain": native.RunRequest(spec=native.Spec(cpu_cores="none")),
 }

@@ -270,6 +270,8 @@ class FakeClient:
         await self._called("metrics", request)
         found = self._found(job)
         for sample in self.samples.get(found.id, []):
+            if sample.number <= request.after:
+                continue
             if request.since_usec is not None and sample.time_usec < request.since_usec:
                 continue
             if request.until_usec is not None and sample.time_usec > request.until_usec:

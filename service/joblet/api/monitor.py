@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass
 
 from joblet.api import options
 from joblet.api.authorize import Authority
@@ -17,7 +15,7 @@ from joblet.core.jobs import JobManager
 from joblet.core.metrics import JobMetrics
 from joblet.errors import InvalidSpec
 from joblet.model import host
-from joblet.model.metrics import HUNDREDTHS, Sample
+from joblet.model.telling import samples_json, status_json
 
 INTERFACE = "org.joblet1.Monitor"
 SAMPLES_MAX = 1000
@@ -60,8 +58,8 @@ class MonitorHandler:
         chosen = [one for one in samples if since <= one.time_usec <= until]
         page = chosen[:limit]
         if len(page) < len(chosen):
-            return _encoded(page), page[-1].number, False
-        return _encoded(page), samples[-1].number if samples else after, ended
+            return samples_json(page), page[-1].number, False
+        return samples_json(page), samples[-1].number if samples else after, ended
 
     async def get_status(self, given: Options) -> bytes:
         """GetStatus."""
@@ -72,7 +70,7 @@ class MonitorHandler:
             window_usec=int(str(wanted.get("window_usec", hoststatus.WINDOW_DEFAULT_USEC))),
         )
         sees_all = status.processes is not None and await self._authority.sees_all(current_call())
-        return _json(_known(status, commands=sees_all))
+        return status_json(status, commands=sees_all)
 
 
 def _groups(name: str, value: object) -> tuple[str, ...]:
@@ -94,46 +92,3 @@ _STATUS = {
     "groups": Key("as", _groups),
     "window_usec": Key("t", number(hoststatus.WINDOW_MIN_USEC, hoststatus.WINDOW_MAX_USEC)),
 }
-
-
-def _encoded(samples: list[Sample]) -> bytes:
-    return _json([_row(sample) for sample in samples])
-
-
-def _row(sample: Sample) -> dict[str, object]:
-    """A sample without what is not known; pressure as a percentage."""
-    row: dict[str, object] = {}
-    for part in fields(sample):
-        value = getattr(sample, part.name)
-        if value is None or value is False:
-            continue
-        if part.name in HUNDREDTHS:
-            value /= 100
-        elif isinstance(value, float):
-            value = round(value, 3)
-        elif part.name == "devices":
-            value = [asdict(device) for device in value]
-        row[part.name] = value
-    return row
-
-
-def _known(value: object, *, commands: bool) -> object:
-    """Dataclasses as dictionaries, without what is not known.
-
-    commands: with what processes were started with, and by whom, which a host may hide from others
-    (hidepid of proc(5)).
-    """
-    if isinstance(value, tuple):
-        return [_known(item, commands=commands) for item in value]
-    if isinstance(value, float):
-        return round(value, 3)
-    if not is_dataclass(value):
-        return value
-    told = {part.name: getattr(value, part.name) for part in fields(value)}
-    if isinstance(value, host.ProcessInfo) and not commands:
-        del told["command"], told["user"]
-    return {k: _known(v, commands=commands) for k, v in told.items() if v is not None}
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

@@ -69,6 +69,8 @@ OPERATIONS: dict[str, tuple[str, Role]] = {
     "joblet1.Jobs/Files": ("get_job_files", Role.DEVELOPER),
     "joblet1.Jobs/Events": ("list_jobs", Role.VIEWER),
     "joblet1.Jobs/Usage": ("get_metrics", Role.VIEWER),
+    "joblet1.Jobs/Metrics": ("get_job", Role.VIEWER),
+    "joblet1.Jobs/HostStatus": ("get_metrics", Role.VIEWER),
     "joblet1.Jobs/Version": ("get_metrics", Role.VIEWER),
     "grpc.health.v1.Health/Check": ("health", Role.VIEWER),
     "grpc.health.v1.Health/Watch": ("health", Role.VIEWER),

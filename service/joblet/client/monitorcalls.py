@@ -47,7 +47,7 @@ class MonitorCalls:
             value = getattr(request, name)
             if value is not None:
                 options[name] = Typed("t", value)
-        after, ended = 0, False
+        after, ended = request.after, False
         silent_since_s: float | None = None
         delay_s = _RETRY_FIRST_S
         while not ended:

@@ -24,6 +24,7 @@ class MetricsRequest:
     """Which samples of a job: of a time, all that there are, or all that come too."""
 
     follow: bool = False
+    after: int = 0  # only those with a higher number
     since_usec: int | None = None
     until_usec: int | None = None
 

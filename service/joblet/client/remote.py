@@ -37,8 +37,11 @@ from joblet.rpc.tls import require_tls_1_3
 
 if TYPE_CHECKING:
     from joblet.client.looks import Explanation, JobEvent, UsageReport
+    from joblet.client.monitoring import MetricsRequest
     from joblet.client.nodes import Node
+    from joblet.model.host import HostStatus
     from joblet.model.job import JobSpec
+    from joblet.model.metrics import Sample
 
 # Every server certificate is for this name besides its own; clients have verified it ever since,
 # so that a host can be reached by any address.
@@ -287,6 +290,46 @@ class RemoteClient:
                 await self._pause(err, patience)
             finally:
                 call.cancel()
+
+    async def metrics(self, job: str, request: MetricsRequest) -> AsyncGenerator[Sample, None]:
+        """The samples of a job, oldest first, each once; following: to the end of the job."""
+        # its classes cost milliseconds
+        from joblet.client.monitoring import samples
+
+        # The whole id, so that a prefix selects the same job after a lost connection.
+        job = (await self.status(job)).id
+        patience = _Patience(self._lost_patience_s)
+        after = request.after
+        while True:
+            asked = pb.MetricsRequest(
+                job=job,
+                follow=request.follow,
+                after=after,
+                since_usec=request.since_usec,
+                until_usec=request.until_usec,
+            )
+            call = self._stream("Metrics", asked)
+            try:
+                async for message in call:
+                    patience.rewarded()
+                    for sample in samples(message.json):
+                        after = sample.number
+                        yield sample
+                return
+            except grpc.aio.AioRpcError as err:
+                await self._pause(err, patience)
+            finally:
+                call.cancel()
+
+    async def host_status(
+        self, groups: Sequence[str], *, window_usec: int = 1_000_000
+    ) -> HostStatus:
+        """The host right now, with rates over about the window; no groups are all."""
+        from joblet.client.monitoring import host_status
+
+        request = pb.HostStatusRequest(groups=groups, window_usec=window_usec)
+        answer = await self._read("HostStatus", request)
+        return host_status(answer.json)
 
     async def _read(self, name: str, request: Any) -> Any:
         try:

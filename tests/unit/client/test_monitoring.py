@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from joblet.api import monitor
 from joblet.client import monitoring
 from joblet.errors import RemoteError
+from joblet.model import telling
 from joblet.model.metrics import Sample
 from tests.fakes.hoststatus import SAMPLES, STATUS
 
@@ -31,8 +31,8 @@ def encoded(value: object) -> bytes:
 
 
 def test_what_the_daemon_writes_the_client_reads() -> None:
-    assert monitoring.samples(monitor._encoded(SAMPLES)) == SAMPLES
-    status = monitor._json(monitor._known(STATUS, commands=True))
+    assert monitoring.samples(telling.samples_json(SAMPLES)) == SAMPLES
+    status = telling.status_json(STATUS, commands=True)
     assert monitoring.host_status(status) == STATUS
 
 

@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from joblet.bridge.calls import Caller
 from joblet.bridge.lookups import Lookups
+from joblet.bridge.servicers.nativelooks import NativeLooks
 from joblet.client import pipes
 from joblet.client.api import Attachments, JobletClient, JobQuery, JobStatus
 from joblet.errors import InvalidSpec, JobletError
@@ -36,7 +37,7 @@ _ENDED = tuple(state for state in JobState if state.terminal)
 _NO_REQUEST = "expected a request first, and then nothing but tar, if it says so"
 
 
-class NativeServicer:
+class NativeServicer(NativeLooks):
     """The service of one bridge; all listeners share it."""
 
     def __init__(self, client: JobletClient, lookups: Lookups) -> None:

@@ -101,6 +101,14 @@ class FilesRequest(_message.Message):
     path: str
     def __init__(self, job: _Optional[str] = ..., path: _Optional[str] = ...) -> None: ...
 
+class HostStatusRequest(_message.Message):
+    __slots__ = ["groups", "window_usec"]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_USEC_FIELD_NUMBER: _ClassVar[int]
+    groups: _containers.RepeatedScalarFieldContainer[str]
+    window_usec: int
+    def __init__(self, groups: _Optional[_Iterable[str]] = ..., window_usec: _Optional[int] = ...) -> None: ...
+
 class HostUsage(_message.Message):
     __slots__ = ["cpu_usec", "cpus", "hostname", "load", "max_running_jobs", "memory_available_bytes", "memory_bytes", "running_jobs", "tasks", "version", "waiting_jobs"]
     CPUS_FIELD_NUMBER: _ClassVar[int]
@@ -192,6 +200,20 @@ class LogRequest(_message.Message):
     stream: str
     tail_lines: int
     def __init__(self, job: _Optional[str] = ..., follow: bool = ..., tail_lines: _Optional[int] = ..., since_usec: _Optional[int] = ..., stream: _Optional[str] = ..., offset: _Optional[int] = ...) -> None: ...
+
+class MetricsRequest(_message.Message):
+    __slots__ = ["after", "follow", "job", "since_usec", "until_usec"]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    SINCE_USEC_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_USEC_FIELD_NUMBER: _ClassVar[int]
+    after: int
+    follow: bool
+    job: str
+    since_usec: int
+    until_usec: int
+    def __init__(self, job: _Optional[str] = ..., follow: bool = ..., since_usec: _Optional[int] = ..., until_usec: _Optional[int] = ..., after: _Optional[int] = ...) -> None: ...
 
 class Nothing(_message.Message):
     __slots__ = []
@@ -378,6 +400,12 @@ class Status(_message.Message):
     uploaded: bool
     user: int
     def __init__(self, id: _Optional[str] = ..., path: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., owner_uid: _Optional[int] = ..., remote_subject: _Optional[str] = ..., remote_role: _Optional[str] = ..., unit: _Optional[str] = ..., submitted_usec: _Optional[int] = ..., due_usec: _Optional[int] = ..., started_usec: _Optional[int] = ..., finished_usec: _Optional[int] = ..., queue_usec: _Optional[int] = ..., run_usec: _Optional[int] = ..., reason: _Optional[str] = ..., exit_code: _Optional[int] = ..., detail: _Optional[str] = ..., cpu_usec: _Optional[int] = ..., memory_peak_bytes: _Optional[int] = ..., io_read_bytes: _Optional[int] = ..., io_write_bytes: _Optional[int] = ..., log_bytes: _Optional[int] = ..., log_dropped_bytes: _Optional[int] = ..., command: _Optional[str] = ..., args: _Optional[_Union[Words, _Mapping]] = ..., environment: _Optional[_Union[Variables, _Mapping]] = ..., secrets: _Optional[_Union[Variables, _Mapping]] = ..., uploaded: bool = ..., timeout_usec: _Optional[int] = ..., stop_grace_usec: _Optional[int] = ..., max_cpu: _Optional[int] = ..., cpu_weight: _Optional[int] = ..., cpu_cores: _Optional[str] = ..., max_memory: _Optional[int] = ..., max_io_bps: _Optional[int] = ..., max_iops: _Optional[int] = ..., io_weight: _Optional[int] = ..., max_tasks: _Optional[int] = ..., max_work: _Optional[int] = ..., max_tmp: _Optional[int] = ..., max_shm: _Optional[int] = ..., user: _Optional[int] = ..., network: _Optional[str] = ..., init: bool = ...) -> None: ...
+
+class Told(_message.Message):
+    __slots__ = ["json"]
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    json: bytes
+    def __init__(self, json: _Optional[bytes] = ...) -> None: ...
 
 class UpdateRequest(_message.Message):
     __slots__ = ["job", "limits"]
