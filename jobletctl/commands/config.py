@@ -14,7 +14,7 @@ from joblet.paths import Paths
 from jobletctl.cli import App, Verbs, here_option, pass_app
 
 if TYPE_CHECKING:
-    from joblet.config import Settings
+    from joblet.config import Settings, Shown
 
 TITLES = ("KEY", "VALUE", "FROM")
 BUILT_IN = "built in"
@@ -56,12 +56,15 @@ def show(app: App, *, path: str | None) -> int:
             {name: {"value": value, "file": origins[name]} for name, value in values.items()}
         )
         return 0
-    rows = [
-        (name, str(value) if value != "" else '""', origins[name] or BUILT_IN)
-        for name, value in values.items()
-    ]
+    rows = [(name, _as_text(value), origins[name] or BUILT_IN) for name, value in values.items()]
     app.output.table(TITLES, rows)
     return 0
+
+
+def _as_text(value: Shown) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if value != "" else '""'
 
 
 @config.command()

@@ -102,6 +102,7 @@ class BridgeConfig:
     stop_grace_usec: int = 10 * SECOND  # for calls in progress when the bridge is stopped
     node_id: str = ""  # what clients show as the node of a job
     user: str = "joblet-bridge"  # whose word on a remote identity jobletd takes
+    own_jobs_only: bool = False  # developers see and touch no job of somebody else
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ class Settings:
     origins: Mapping[str, str]
 
 
-Shown = int | str | list[str]
+Shown = bool | int | str | list[str]
 Show = Callable[[Any], Shown]
 Reading = tuple[Callable[[object], object], Show]
 
@@ -322,6 +323,12 @@ def _text(value: object) -> str:
     return value
 
 
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise BadLimit("must be true or false")
+    return value
+
+
 def _texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
         raise BadLimit("must be a list of texts, with one at least")
@@ -400,4 +407,5 @@ KEYS: Mapping[str, Key] = {
     "bridge.stop_grace": Key("bridge", "stop_grace_usec", *_duration(0, 600 * SECOND, zero=True)),
     "bridge.node_id": Key("bridge", "node_id", _text, str),
     "bridge.user": Key("bridge", "user", _text, str),
+    "bridge.own_jobs_only": Key("bridge", "own_jobs_only", _flag, bool),
 }

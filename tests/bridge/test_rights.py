@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 
+import grpc
 import pytest
 
-from joblet.bridge.roles import OPERATIONS
+from joblet.bridge.roles import JOB_FIELDS, OPERATIONS
+from joblet.client.looks import NEW, JobEvent, JobUsage, UsageReport
 from joblet.rpc import methods
 from joblet.rpc.pb import joblet1_pb2 as native
 from joblet.rpc.pb import joblet_pb2 as pb
-from tests.bridge.conftest import ENDLESS, Ground
-from tests.fakes.client import job, job_id
+from tests.bridge.conftest import ENDLESS, Ground, Remote, Start
+from tests.fakes.client import HOST, ended, job, job_id
 from tests.fakes.hoststatus import STATUS
 
 EVERY = [*methods.EVERY]
@@ -187,3 +189,172 @@ async def test_a_request_that_changes_is_logged_with_its_sender(
     lines = [record.getMessage() for record in caplog.records]
     assert f"{job_id(2)}: run by CN=ada,OU=developer,O=Joblet (developer)" in lines
     assert "hush" not in caplog.text
+
+
+# With own_jobs_only, what a developer may with a job of its own and with one of somebody else: as
+# before; there is none; only its own of them all; or nothing at all. Written out, too.
+OWN_TABLE = """
+RunJob                as-before  -
+GetJobStatus          as-before  none
+ListJobs              own        own
+StopJob               as-before  none
+CancelJob             as-before  none
+DeleteJob             as-before  none
+DeleteAllJobs         own        own
+GetJobLogs            as-before  none
+StreamJobMetrics      as-before  none
+GetJobMetrics         as-before  none
+GetJobMetricsHistory  as-before  none
+GetJobMetricsSummary  as-before  none
+StreamJobTelematics   as-before  none
+GetJobTelematics      as-before  none
+StreamJobVisibility   as-before  none
+GetJobVisibility      as-before  none
+StreamJobTelemetry    as-before  none
+GetJobTelemetry       as-before  none
+RunWorkflow           refused    refused
+GetWorkflowStatus     refused    refused
+ListWorkflows         refused    refused
+GetWorkflowJobs       refused    refused
+Run                   as-before  -
+Explain               as-before  -
+Get                   own        own
+List                  own        own
+Wait                  as-before  none
+Stop                  as-before  none
+Cancel                as-before  none
+Delete                as-before  none
+DeleteAll             own        own
+Update                as-before  none
+Log                   as-before  none
+Files                 as-before  none
+Metrics               as-before  none
+HostStatus            as-before  -
+Usage                 own        own
+Version               as-before  -
+Events                own        own
+"""
+OWN = {row[0]: row[1:] for row in map(str.split, OWN_TABLE.strip().splitlines())}
+OF_JOBS = {one.name: one for one in EVERY if one.service in ("joblet.JobService", "joblet1.Jobs")}
+ADA, BOB = (f"CN={name},OU=developer,O=Joblet" for name in ("ada", "bob"))
+MINE, THEIRS, LOCAL = 0xA0000001, 0xB0000001, 0xC0000001
+
+
+def of_three(ground: Ground) -> None:
+    """An ended job of ada, one of bob and one of a local user."""
+    owners = {MINE: ADA, THEIRS: BOB, LOCAL: None}
+    ground.host.jobs = {
+        job_id(number): ended(number, remote_subject=owner) for number, owner in owners.items()
+    }
+
+
+def about(name: str, number: int) -> object:
+    """A request of this method about a job."""
+    method = OF_JOBS[name]
+    field = JOB_FIELDS.get(f"{method.service}/{name}")
+    if name == "DeleteAll":
+        return native.DeleteAllRequest(everybody=True)
+    return method.request(**{field: job_id(number)[:8]}) if field else method.request()
+
+
+async def outcome(user: Remote, name: str, number: int) -> str:
+    """The code of a call, "OK" for none."""
+    try:
+        await user(name, about(name, number))
+    except grpc.aio.AioRpcError as err:
+        return str(err.code().name)
+    return "OK"
+
+
+def test_the_table_of_own_jobs_has_every_method_about_jobs() -> None:
+    assert set(OWN) == set(OF_JOBS)
+
+
+@pytest.mark.parametrize("name", [name for name in OWN if name not in ENDLESS])
+async def test_a_developer_with_own_jobs_only(start: Start, name: str) -> None:
+    free, kept = await start(), await start(own_jobs_only=True)
+    own, foreign = OWN[name]
+    codes = {}
+    for ground in (free, kept):
+        for number in (MINE, THEIRS, LOCAL):
+            of_three(ground)
+            codes[ground is kept, number] = await outcome(
+                ground.user("developer", "ada"), name, number
+            )
+            left = set(ground.host.jobs)
+            if ground is kept and foreign != "-":
+                assert {job_id(THEIRS), job_id(LOCAL)} <= left
+    if own in ("as-before", "own"):
+        assert codes[True, MINE] == codes[False, MINE]
+    else:
+        assert codes[True, MINE] == "PERMISSION_DENIED"
+    for number in (THEIRS, LOCAL):
+        expected = {"none": "NOT_FOUND", "refused": "PERMISSION_DENIED"}
+        assert codes[True, number] == expected.get(foreign, codes[False, number])
+
+
+async def test_a_job_of_somebody_else_is_refused_as_one_that_is_not_there(start: Start) -> None:
+    ground = await start(own_jobs_only=True)
+    of_three(ground)
+    user = ground.user("developer", "ada")
+    for name in (name for name, (_, foreign) in OWN.items() if foreign == "none"):
+        refused = [await user.refused(name, about(name, number)) for number in (THEIRS, 0xD0000001)]
+        details = [sentence.replace("b0000001", "d0000001") for _, sentence in refused]
+        assert details[0] == details[1], name
+        assert refused[0][0] == refused[1][0] == "NOT_FOUND"
+    looked = {verb for verb, _ in ground.host.calls}
+    assert looked == {"statuses"}
+
+
+async def test_lists_and_bulk_deletion_keep_to_own_jobs(start: Start) -> None:
+    ground = await start(own_jobs_only=True)
+    of_three(ground)
+    ground.host.jobs[job_id(7)] = job(7, remote_subject=ADA)
+    user = ground.user("developer", "ada")
+    assert {one.uuid for one in (await user("ListJobs")).jobs} == {job_id(MINE), job_id(7)}
+    answer = await user("DeleteAllJobs")
+    assert (answer.deleted_count, answer.skipped_count) == (1, 1)
+    assert set(ground.host.jobs) == {job_id(THEIRS), job_id(LOCAL), job_id(7)}
+
+
+async def test_our_own_clients_keep_to_own_jobs(start: Start) -> None:
+    ground = await start(own_jobs_only=True)
+    of_three(ground)
+    numbers = (MINE, THEIRS, LOCAL)
+    usage = {"name": "", "owner_uid": 0, "command": "x"}
+    using = tuple(JobUsage(id=job_id(number), **usage) for number in numbers)  # type: ignore[arg-type]
+    ground.host.reports = [UsageReport(1, HOST, using)]
+    ground.host.happenings = [
+        JobEvent(event=NEW, id=job_id(number), time_usec=1) for number in (THEIRS, LOCAL, MINE)
+    ]
+    user = ground.user("developer", "ada")
+    references = native.References(jobs=[job_id(number)[:8] for number in numbers])
+    answers = (await user("Get", references)).answers
+    assert [answer.WhichOneof("answer") for answer in answers] == ["status", "error", "error"]
+    assert {answer.error.code for answer in answers[1:]} == {"NoSuchJob"}
+    assert [one.id for one in (await user("List", native.Query(limit=9))).jobs] == [job_id(MINE)]
+    assert [one.id for one in (await user("Usage")).jobs] == [job_id(MINE)]
+    assert (await user.start("Events").read()).id == job_id(MINE)
+    answer = await user("DeleteAll", native.DeleteAllRequest(everybody=True))
+    assert (answer.deleted, answer.skipped) == (1, 0)
+    assert set(ground.host.jobs) == {job_id(THEIRS), job_id(LOCAL)}
+
+
+async def test_a_renewed_certificate_has_the_same_jobs(start: Start) -> None:
+    ground = await start(own_jobs_only=True)
+    of_three(ground)
+    for _ in range(2):
+        user = ground.user("developer", "ada")
+        assert (await user("GetJobStatus", about("GetJobStatus", MINE))).uuid == job_id(MINE)
+
+
+@pytest.mark.parametrize("unit", ["viewer", "maintainer", "admin"])
+async def test_other_roles_see_all_jobs_with_own_jobs_only(start: Start, unit: str) -> None:
+    ground = await start(own_jobs_only=True)
+    of_three(ground)
+    user = ground.user(unit, "eve")
+    assert len((await user("ListJobs")).jobs) == 3
+    for number in (MINE, THEIRS, LOCAL):
+        await user("GetJobStatus", about("GetJobStatus", number))
+    deleted = await outcome(user, "DeleteJob", THEIRS)
+    assert deleted == ("PERMISSION_DENIED" if unit == "viewer" else "OK")

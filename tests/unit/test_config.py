@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,8 @@ def test_what_is_shown_reads_back(file: Path) -> None:
         section, word = name.split(".")
         if f"[{section}]" not in lines:
             lines.append(f"[{section}]")
-        lines.append(f"{word} = {value!r}")
+        # JSON is TOML, of all that is shown.
+        lines.append(f"{word} = {json.dumps(value)}")
     file.write_text("\n".join(lines))
     assert load(str(file)) == Config()
     assert len(read(str(file)).origins) == len(KEYS)
@@ -94,6 +96,7 @@ def test_every_value_of_the_configuration_has_a_key() -> None:
         ("[jobs]\nmax_running = true", "jobs.max_running: must be a whole number"),
         ("[jobs]\nmax_running = '3'", "jobs.max_running: must be a whole number"),
         ("[jobs]\nmax_running = 0", "jobs.max_running: use 1 to"),
+        ("[bridge]\nown_jobs_only = 1", "bridge.own_jobs_only: must be true or false"),
         ("[limits]\nunenforced = 'ignore'", "limits.unenforced: must be one of refuse, accept"),
         ("[limits]\nunenforced = ['accept']", "limits.unenforced: must be one of"),
         ("[defaults]\nmax_memory = 'lots'", "defaults.max_memory: use a size"),

@@ -21,7 +21,9 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from joblet.bridge.identity import Identities, Identity, Unidentified
-from joblet.bridge.roles import refusal
+from joblet.bridge.lookups import checked
+from joblet.bridge.ownership import EVERYBODY, Ownership
+from joblet.bridge.roles import JOB_FIELDS, KEEP_TO_THE_OWNER, OPERATIONS, refusal
 from joblet.errors import InvalidSpec, JobletError, NotAllowed
 from joblet.rpc.dialects import Dialect
 from joblet.rpc.methods import Method
@@ -29,6 +31,7 @@ from joblet.rpc.native import ERROR_TRAILER
 
 log = logging.getLogger(__name__)
 
+_ABOUT_JOBS = ("joblet.JobService", "joblet1.Jobs")
 # It travels in a header, of which clients take 8 KiB in all.
 _DETAILS_MAX = 1000
 
@@ -44,6 +47,7 @@ class Caller:
     identity: Identity
     dialect: Dialect
     user_agent: str
+    owner: str = EVERYBODY  # whose jobs alone this call is about
     # Goes out with the end of the call; clients that do not know it do not see it.
     trailer: dict[str, str] = field(default_factory=dict)
 
@@ -71,8 +75,9 @@ def saying(text: str, *, invalid: str = "") -> Iterator[None]:
 class Gate:
     """Makes gRPC handlers of plain methods, for one listener; the streams end with close()."""
 
-    def __init__(self, identities: Identities, dialect: Dialect) -> None:
+    def __init__(self, identities: Identities, ownership: Ownership, dialect: Dialect) -> None:
         self._identities = identities
+        self._ownership = ownership
         self._dialect = dialect
         self._streams: set[asyncio.Task[Any] | None] = set()
         self._closing = False
@@ -90,7 +95,8 @@ class Gate:
         async def handle(data: bytes, context: grpc.aio.ServicerContext) -> bytes:
             with _Ending(method) as ending:
                 caller = self._admit(method, context)
-                answer = await function(_decode(method, data), caller)
+                request = await self._own(method, _decode(method, data), caller)
+                answer = await function(request, caller)
                 _send_trailer(caller, context)
                 return bytes(answer.SerializeToString())
             return bytes(await ending.tell(context))
@@ -103,6 +109,8 @@ class Gate:
         async def handle(parts: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> bytes:
             with _Ending(method) as ending:
                 caller = self._admit(method, context)
+
+                await self._own(method, None, caller)
 
                 async def messages() -> AsyncIterator[Any]:
                     async for data in parts:
@@ -143,7 +151,8 @@ class Gate:
         caller = self._admit(method, context)
         if self._closing:
             raise Refused("UNAVAILABLE", "the bridge is stopping")
-        async with aclosing(function(_decode(method, data), caller)) as answers:
+        request = await self._own(method, _decode(method, data), caller)
+        async with aclosing(function(request, caller)) as answers:
             async for answer in answers:
                 # Whoever was let in may have been put out since: not a byte more.
                 self._check(method, caller.identity, context)
@@ -165,7 +174,34 @@ class Gate:
             log.warning("%s by %s refused: %s", method.name, who, why_not)
             raise Refused("PERMISSION_DENIED", why_not, code=NotAllowed.code)
         metadata: Mapping[str, str] = dict(tuple(context.invocation_metadata() or ()))
-        return Caller(identity, self._dialect, str(metadata.get("user-agent", "")))
+        user_agent = str(metadata.get("user-agent", ""))
+        return Caller(identity, self._dialect, user_agent, self._ownership.owner(identity))
+
+    async def _own(self, method: Method, request: Any, caller: Caller) -> Any:
+        """The request, of a caller that is kept to its own jobs about one of those. Raises Refused.
+
+        What is known to keep to them is let through, and nothing else.
+        """
+        full_name = f"{method.service}/{method.name}"
+        if caller.owner == EVERYBODY or method.service not in _ABOUT_JOBS:
+            return request
+        field_name = JOB_FIELDS.get(full_name)
+        if field_name is not None:
+            reference = getattr(request, field_name)
+            try:
+                status = await self._ownership.job(checked(reference), caller.owner)
+            except JobletError as err:
+                if err.grpc_status != "NOT_FOUND":
+                    raise
+                sentence = f"job {reference} not found"
+                raise Refused("NOT_FOUND", sentence, code=err.code) from err
+            # From here on the whole id: another job may come to share the prefix.
+            setattr(request, field_name, status.id)
+        elif full_name not in KEEP_TO_THE_OWNER:
+            operation, _ = OPERATIONS[full_name]
+            why_not = f"operation {operation} is not for those who see only their own jobs here"
+            raise Refused("PERMISSION_DENIED", why_not, code=NotAllowed.code)
+        return request
 
 
 @contextmanager

@@ -9,6 +9,19 @@ from __future__ import annotations
 import asyncio
 
 from joblet.client.api import JobletClient, JobStatus
+from joblet.errors import JobletError, NotFound
+from joblet.model.ids import PREFIX_MIN, check_job_reference
+
+
+def checked(reference: str) -> str:
+    """A job's id or the beginning of one, as jobletd takes it. Raises InvalidSpec, NotFound."""
+    if len(reference) >= PREFIX_MIN:
+        try:
+            return check_job_reference(reference)
+        except JobletError as err:
+            # Of a form that no id has: there is no such job, and that is what clients look for.
+            raise NotFound("job", reference) from err
+    return check_job_reference(reference)
 
 
 class Lookups:

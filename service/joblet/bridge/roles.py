@@ -1,7 +1,7 @@
 """Which role may call what: one table, which is also its test.
 
-Each role may what the one before it may. There is no ownership of jobs in the protocol: a role is
-all or nothing for a method.
+Each role may what the one before it may. A role is all or nothing for a method, and holds for all
+jobs, unless the setting own_jobs_only leaves developers alone with their own: ownership.py.
 """
 
 from __future__ import annotations
@@ -74,6 +74,48 @@ OPERATIONS: dict[str, tuple[str, Role]] = {
     "joblet1.Jobs/Version": ("get_metrics", Role.VIEWER),
     "grpc.health.v1.Health/Check": ("health", Role.VIEWER),
     "grpc.health.v1.Health/Watch": ("health", Role.VIEWER),
+}
+
+# Of the methods about jobs, those about one job: the field of the request that names it.
+JOB_FIELDS: dict[str, str] = {
+    "joblet.JobService/GetJobStatus": "uuid",
+    "joblet.JobService/StopJob": "uuid",
+    "joblet.JobService/CancelJob": "uuid",
+    "joblet.JobService/DeleteJob": "uuid",
+    "joblet.JobService/GetJobLogs": "uuid",
+    "joblet.JobService/StreamJobMetrics": "job_uuid",
+    "joblet.JobService/GetJobMetrics": "job_uuid",
+    "joblet.JobService/GetJobMetricsHistory": "uuid",
+    "joblet.JobService/GetJobMetricsSummary": "uuid",
+    "joblet.JobService/StreamJobTelematics": "job_uuid",
+    "joblet.JobService/GetJobTelematics": "job_uuid",
+    "joblet.JobService/StreamJobVisibility": "job_uuid",
+    "joblet.JobService/GetJobVisibility": "job_uuid",
+    "joblet.JobService/StreamJobTelemetry": "job_uuid",
+    "joblet.JobService/GetJobTelemetry": "job_uuid",
+    "joblet1.Jobs/Wait": "job",
+    "joblet1.Jobs/Stop": "id",
+    "joblet1.Jobs/Cancel": "id",
+    "joblet1.Jobs/Delete": "id",
+    "joblet1.Jobs/Update": "job",
+    "joblet1.Jobs/Log": "job",
+    "joblet1.Jobs/Files": "job",
+    "joblet1.Jobs/Metrics": "job",
+}
+# Those about many jobs, which keep to the owner of a call themselves, and those about none.
+KEEP_TO_THE_OWNER = {
+    "joblet.JobService/RunJob",
+    "joblet.JobService/ListJobs",
+    "joblet.JobService/DeleteAllJobs",
+    "joblet1.Jobs/Run",
+    "joblet1.Jobs/Explain",
+    "joblet1.Jobs/Get",
+    "joblet1.Jobs/List",
+    "joblet1.Jobs/DeleteAll",
+    "joblet1.Jobs/Events",
+    "joblet1.Jobs/Usage",
+    "joblet1.Jobs/HostStatus",
+    "joblet1.Jobs/Version",
 }
 
 

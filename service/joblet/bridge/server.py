@@ -18,6 +18,7 @@ import grpc.aio
 from joblet.bridge.calls import Caller, Gate, Refused
 from joblet.bridge.credentials import Credentials
 from joblet.bridge.identity import Identities
+from joblet.bridge.ownership import Ownership
 from joblet.bridge.servicers import unavailable
 from joblet.bridge.tls import server_credentials
 from joblet.config import BridgeConfig, ConfigError
@@ -64,6 +65,7 @@ async def serving(
     config: BridgeConfig,
     credentials: Credentials,
     servicers: Mapping[str, object],
+    ownership: Ownership,
 ) -> AsyncIterator[tuple[int, ...]]:
     """Serve while the context lasts; the ports, in order of the listeners.
 
@@ -81,7 +83,7 @@ async def serving(
     ports = []
     try:
         for listener in listeners:
-            gate = Gate(identities, listener.dialect)
+            gate = Gate(identities, ownership, listener.dialect)
             server = grpc.aio.server(options=_options(config))
             server.add_generic_rpc_handlers(_handlers(gate, servicers))
             ports.append(_open(server, listener, credentials))

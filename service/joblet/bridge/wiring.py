@@ -11,6 +11,7 @@ from joblet.bridge import server
 from joblet.bridge.calls import refuse_half_messages
 from joblet.bridge.credentials import Credentials
 from joblet.bridge.lookups import Lookups
+from joblet.bridge.ownership import Ownership
 from joblet.bridge.servicers.health import HealthServicer
 from joblet.bridge.servicers.jobs import JobServicer
 from joblet.bridge.servicers.monitoring import MonitoringServicer
@@ -37,15 +38,16 @@ async def bridge(
     except JobletError as err:
         raise ConfigError(f"no certificates to serve with: {err}") from err
     lookups = Lookups(client)
+    ownership = Ownership(lookups, own_jobs_only=settings.own_jobs_only)
     servicers = {
         "joblet.JobService": JobServicer(client, lookups, node_id=settings.node_id),
-        "joblet1.Jobs": NativeServicer(client, lookups),
+        "joblet1.Jobs": NativeServicer(client, ownership),
         "joblet.MonitoringService": MonitoringServicer(client),
         "grpc.health.v1.Health": HealthServicer(alive),
     }
     watch = asyncio.create_task(_watch(credentials))
     try:
-        async with server.serving(settings, credentials, servicers) as ports:
+        async with server.serving(settings, credentials, servicers, ownership) as ports:
             yield ports
     finally:
         watch.cancel()

@@ -26,6 +26,7 @@ def test_show_says_every_value_and_where_it_comes_from(ctl: Ctl, folder: Path) -
     assert shown["defaults.cpu_cores"] == ("0-1", f"{folder}/joblet.toml")
     assert shown["jobs.max_running"] == ("5", f"{folder}/joblet.toml.d/10-site.conf")
     assert shown["ceilings.cpu_cores"] == ('""', "built in")
+    assert shown["bridge.own_jobs_only"] == ("false", "built in")
 
 
 def test_show_as_json_has_the_same(ctl: Ctl, folder: Path) -> None:

@@ -13,12 +13,12 @@ from contextlib import AsyncExitStack, aclosing
 
 from joblet.bridge.calls import Caller, Refused, saying
 from joblet.bridge.chunks import Chunker
-from joblet.bridge.lookups import Lookups
+from joblet.bridge.lookups import Lookups, checked
+from joblet.bridge.ownership import EVERYBODY, belongs
 from joblet.bridge.servicers.metrics import JobMetricsServicer
 from joblet.bridge.uploads import tar_of
 from joblet.client.api import GAP, JobletClient, JobQuery, JobStatus, LogRequest
 from joblet.errors import JobletError, NotFound
-from joblet.model.ids import PREFIX_MIN, check_job_reference
 from joblet.model.job import JobState
 from joblet.rpc import mapping
 from joblet.rpc.pb import joblet_pb2 as pb
@@ -86,6 +86,8 @@ class JobServicer(JobMetricsServicer):
                 query = JobQuery(states=states, limit=_PAGE, cursor=cursor)
                 page = await self._client.list_jobs(query)
                 for status in page.jobs:
+                    if not belongs(status, caller.owner):
+                        continue
                     entry = mapping.list_entry(status, node_id=self._node_id)
                     if size + entry.ByteSize() > LIST_MAX_BYTES:
                         entry = mapping.list_entry(status, node_id=self._node_id, environment=False)
@@ -102,7 +104,7 @@ class JobServicer(JobMetricsServicer):
     async def stop_job(self, request: pb.StopJobRequest, caller: Caller) -> pb.StopJobResponse:
         """StopJob: answers when the job has ended, or that it is about to."""
         with saying("job stop failed"):
-            job_id = await self._client.stop(_checked(request.uuid))
+            job_id = await self._client.stop(checked(request.uuid))
         log.info("%s: stop by %s (%s)", job_id, *_who(caller))
         try:
             async with asyncio.timeout(STOP_PATIENCE_S + 0.5):
@@ -118,7 +120,7 @@ class JobServicer(JobMetricsServicer):
     ) -> pb.CancelJobResponse:
         """CancelJob."""
         with saying("job cancel failed"):
-            job_id = await self._client.cancel(_checked(request.uuid))
+            job_id = await self._client.cancel(checked(request.uuid))
         log.info("%s: cancel by %s (%s)", job_id, *_who(caller))
         return mapping.cancel_response(job_id)
 
@@ -127,7 +129,7 @@ class JobServicer(JobMetricsServicer):
     ) -> pb.DeleteJobResponse:
         """DeleteJob."""
         with saying("job deletion failed"):
-            job_id = await self._client.delete(_checked(request.uuid))
+            job_id = await self._client.delete(checked(request.uuid))
         log.info("%s: delete by %s (%s)", job_id, *_who(caller))
         return mapping.delete_response(job_id)
 
@@ -136,7 +138,10 @@ class JobServicer(JobMetricsServicer):
     ) -> pb.DeleteAllJobsResponse:
         """DeleteAllJobs."""
         with saying("bulk job deletion failed"):
-            deleted, skipped = await self._client.delete_all(everybody=True)
+            if caller.owner == EVERYBODY:
+                deleted, skipped = await self._client.delete_all(everybody=True)
+            else:
+                deleted, skipped = await self._delete_own(caller.owner)
         log.info("%d jobs: delete by %s (%s)", deleted, *_who(caller))
         return mapping.delete_all_response(deleted, skipped)
 
@@ -163,6 +168,32 @@ class JobServicer(JobMetricsServicer):
         if rest := chunker.rest():
             yield pb.DataChunk(payload=rest)
         await self._settled(reference)
+
+    async def _delete_own(self, owner: str) -> tuple[int, int]:
+        """Remove the ended jobs of an owner, one by one: how many, and how many live on."""
+        ended: list[str] = []
+        live = 0
+        cursor = ""
+        while True:
+            page = await self._client.list_jobs(JobQuery(limit=_PAGE, cursor=cursor))
+            for status in page.jobs:
+                if belongs(status, owner):
+                    live += not status.state.terminal
+                    ended += [status.id] if status.state.terminal else []
+            cursor = page.next
+            if not cursor:
+                break
+        deleted = 0
+        for job_id in ended:
+            try:
+                await self._client.delete(job_id)
+            except JobletError as err:
+                # Somebody was faster, which is all that was wanted.
+                if err.grpc_status != "NOT_FOUND":
+                    raise
+            else:
+                deleted += 1
+        return deleted, live
 
     async def _settled(self, reference: str) -> None:
         """Return when the end of a job is known too, milliseconds after that of its log.
@@ -193,20 +224,9 @@ class JobServicer(JobMetricsServicer):
         return status
 
 
-def _checked(text: str) -> str:
-    """A reference as jobletd takes it. Raises InvalidSpec, NotFound."""
-    if len(text) >= PREFIX_MIN:
-        try:
-            return check_job_reference(text)
-        except JobletError as err:
-            # Of a form that no id has: there is no such job, and that is what clients look for.
-            raise NotFound("job", text) from err
-    return check_job_reference(text)
-
-
 def _reference(text: str, missing: str) -> str:
     try:
-        return _checked(text)
+        return checked(text)
     except NotFound as err:
         raise Refused("NOT_FOUND", missing) from err
 

@@ -16,7 +16,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from joblet.bridge.calls import Caller
-from joblet.bridge.lookups import Lookups
+from joblet.bridge.ownership import EVERYBODY, Ownership, belongs
 from joblet.bridge.servicers.nativelooks import NativeLooks
 from joblet.client import pipes
 from joblet.client.api import Attachments, JobletClient, JobQuery, JobStatus
@@ -40,9 +40,9 @@ _NO_REQUEST = "expected a request first, and then nothing but tar, if it says so
 class NativeServicer(NativeLooks):
     """The service of one bridge; all listeners share it."""
 
-    def __init__(self, client: JobletClient, lookups: Lookups) -> None:
+    def __init__(self, client: JobletClient, ownership: Ownership) -> None:
         self._client = client
-        self._lookups = lookups
+        self._ownership = ownership
 
     async def run(self, parts: AsyncIterator[pb.RunPart], caller: Caller) -> pb.Job:
         """Run."""
@@ -67,19 +67,20 @@ class NativeServicer(NativeLooks):
         told = await self._client.explain(native.read_spec(request.spec), attached)
         return native.explanation_message(told)
 
-    async def get(self, request: pb.References, _caller: Caller) -> pb.Answers:
+    async def get(self, request: pb.References, caller: Caller) -> pb.Answers:
         """Get."""
         if len(request.jobs) > REFERENCES_MAX:
             raise InvalidSpec("jobs", f"ask for at most {REFERENCES_MAX} at once")
         found = await asyncio.gather(
-            *map(self._lookups.status, request.jobs), return_exceptions=True
+            *(self._ownership.job(job, caller.owner) for job in request.jobs),
+            return_exceptions=True,
         )
         return native.answers_message(found)
 
     async def list(self, request: pb.Query, caller: Caller) -> pb.Page:
         """List."""
         page = await self._client.list_jobs(native.read_query(request))
-        jobs = page.jobs
+        jobs = [job for job in page.jobs if belongs(job, caller.owner)]
         if request.mine:
             jobs = [job for job in jobs if _own(job, caller)]
         return native.page_message(jobs, page.next)
@@ -118,7 +119,7 @@ class NativeServicer(NativeLooks):
         self, request: pb.DeleteAllRequest, caller: Caller
     ) -> pb.DeleteAllResponse:
         """DeleteAll."""
-        if request.everybody:
+        if request.everybody and caller.owner == EVERYBODY:
             deleted, skipped = await self._client.delete_all(everybody=True)
         else:
             deleted = await self._delete_own(caller)
@@ -147,19 +148,34 @@ class NativeServicer(NativeLooks):
         finally:
             os.close(stream)
 
-    async def events(self, _request: pb.Nothing, _caller: Caller) -> AsyncGenerator[pb.Event, None]:
+    async def events(self, _request: pb.Nothing, caller: Caller) -> AsyncGenerator[pb.Event, None]:
         """Events."""
         async with aclosing(self._client.events()) as happening:
             async for event in happening:
-                yield native.event_message(event)
+                if await self._may_see(event.id, caller):
+                    yield native.event_message(event)
 
-    async def usage(self, _request: pb.Nothing, _caller: Caller) -> pb.UsageReport:
+    async def usage(self, _request: pb.Nothing, caller: Caller) -> pb.UsageReport:
         """Usage."""
-        return native.usage_message(await self._client.usage())
+        report = await self._client.usage()
+        seen = await asyncio.gather(*(self._may_see(job.id, caller) for job in report.jobs))
+        jobs = tuple(job for job, may in zip(report.jobs, seen, strict=True) if may)
+        return native.usage_message(replace(report, jobs=jobs))
 
     async def version(self, _request: pb.Nothing, _caller: Caller) -> pb.VersionResponse:
         """Version."""
         return pb.VersionResponse(version=await self._client.version())
+
+    async def _may_see(self, job: str, caller: Caller) -> bool:
+        if caller.owner == EVERYBODY:
+            return True
+        try:
+            await self._ownership.job(job, caller.owner)
+        except JobletError as err:
+            if err.grpc_status != "NOT_FOUND":
+                raise
+            return False
+        return True
 
     async def _uploaded(
         self, parts: AsyncIterator[pb.RunPart], spec: JobSpec, attached: Attachments

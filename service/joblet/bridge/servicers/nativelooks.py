@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from joblet.bridge.calls import Caller
+from joblet.bridge.ownership import EVERYBODY
 from joblet.client.api import JobletClient
 from joblet.client.monitoring import MetricsRequest
 from joblet.errors import InvalidSpec
@@ -35,7 +36,7 @@ class NativeLooks:
             async for sample in found:
                 yield pb.Told(json=samples_json([sample]))
 
-    async def host_status(self, request: pb.HostStatusRequest, _caller: Caller) -> pb.Told:
+    async def host_status(self, request: pb.HostStatusRequest, caller: Caller) -> pb.Told:
         """HostStatus."""
         for group in request.groups:
             if group not in host.GROUPS:
@@ -43,4 +44,5 @@ class NativeLooks:
         status = await self._client.host_status(
             tuple(request.groups), window_usec=request.window_usec or _WINDOW_DEFAULT_USEC
         )
-        return pb.Told(json=status_json(status, commands=True))
+        # What programs were given is told to those who may see all jobs.
+        return pb.Told(json=status_json(status, commands=caller.owner == EVERYBODY))

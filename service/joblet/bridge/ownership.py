@@ -1,0 +1,42 @@
+"""Whose jobs a call may see and touch, where the setting own_jobs_only is on.
+
+A developer's are those that were run with a certificate of the same subject: a renewed one counts,
+and so do several that one person has. To whom a job does not belong, there is no such job. The
+other roles are what they are for: a viewer looks after all jobs and can change none, a maintainer
+and an admin look after the host.
+"""
+
+from __future__ import annotations
+
+from joblet.bridge.identity import Identity
+from joblet.bridge.lookups import Lookups
+from joblet.client.api import JobStatus
+from joblet.errors import NotFound
+from joblet.model.roles import Role
+
+# The owner of a call that may see the jobs of everybody.
+EVERYBODY = ""
+
+
+class Ownership:
+    """The rule of one bridge; all listeners share it."""
+
+    def __init__(self, lookups: Lookups, *, own_jobs_only: bool) -> None:
+        self._lookups = lookups
+        self._on = own_jobs_only
+
+    def owner(self, identity: Identity) -> str:
+        """The subject that a call is kept to, or EVERYBODY."""
+        return identity.subject if self._on and identity.role is Role.DEVELOPER else EVERYBODY
+
+    async def job(self, reference: str, owner: str) -> JobStatus:
+        """What is known of a job. Raises NotFound for one of somebody else, too."""
+        status = await self._lookups.status(reference)
+        if not belongs(status, owner):
+            raise NotFound("job", reference)
+        return status
+
+
+def belongs(status: JobStatus, owner: str) -> bool:
+    """True for a job that a call of this owner may see."""
+    return owner == EVERYBODY or status.remote_subject == owner
