@@ -93,7 +93,7 @@ class MetricsConfig:
 
 @dataclass(frozen=True, slots=True)
 class BridgeConfig:
-    """[bridge]: how joblet-bridge serves gRPC."""
+    """[bridge]: how joblet-bridge serves gRPC and, where it is asked to, HTTPS."""
 
     # Address, colon, port; then, after a space, the dialect of old clients where it is not "auto".
     listeners: tuple[str, ...] = ("[::]:50051",)
@@ -102,6 +102,8 @@ class BridgeConfig:
     stop_grace_usec: int = 10 * SECOND  # for calls in progress when the bridge is stopped
     node_id: str = ""  # what clients show as the node of a job
     user: str = "joblet-bridge"  # whose word on a remote identity jobletd takes
+    # Address, colon, port. None: who wants no second open port does not have to know of it.
+    https_listeners: tuple[str, ...] = ()
     own_jobs_only: bool = False  # developers see and touch no job of somebody else
 
 
@@ -330,9 +332,15 @@ def _flag(value: object) -> bool:
 
 
 def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise BadLimit("must be a list of texts")
+    return tuple(_text(item) for item in value)
+
+
+def _some_texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
         raise BadLimit("must be a list of texts, with one at least")
-    return tuple(_text(item) for item in value)
+    return _texts(value)
 
 
 def _image_size(value: object) -> int:
@@ -401,11 +409,12 @@ KEYS: Mapping[str, Key] = {
     "metrics.interval": Key(
         "metrics", "interval_usec", *_duration(SECOND, 3600 * SECOND, zero=True)
     ),
-    "bridge.listeners": Key("bridge", "listeners", _texts, list),
+    "bridge.listeners": Key("bridge", "listeners", _some_texts, list),
     "bridge.max_message": Key("bridge", "max_message", *_size(1 << 20, _COUNT_MAX - 1)),
     "bridge.max_streams": Key("bridge", "max_streams", *_number(1, 1 << 20)),
     "bridge.stop_grace": Key("bridge", "stop_grace_usec", *_duration(0, 600 * SECOND, zero=True)),
     "bridge.node_id": Key("bridge", "node_id", _text, str),
     "bridge.user": Key("bridge", "user", _text, str),
+    "bridge.https_listeners": Key("bridge", "https_listeners", _texts, list),
     "bridge.own_jobs_only": Key("bridge", "own_jobs_only", _flag, bool),
 }

@@ -42,7 +42,7 @@ def test_install_leaves_out_caches_and_tests(tmp_path: Path) -> None:
     for name in ("joblet", "jobletctl"):
         package = tmp_path / PACKAGES / name
         kinds = {path.suffix for path in package.rglob("*") if path.is_file()}
-        assert kinds <= {".py", ".sql"}
+        assert kinds <= {".py", ".sql", ".json"}
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,7 @@ SOLE_IMPORTERS = {
     "pystemd": "host.notify",
     "cryptography": "pki",
     "yaml": "client.nodes",
+    "aiohttp": "bridge.https.server",
 }
 # gRPC messages pass these seams and no other.
 PROTOBUF_IMPORTERS = {"rpc", "bridge", "client"}

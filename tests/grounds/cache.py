@@ -31,6 +31,7 @@ DEPENDENCIES = (
     # of the bridge
     "python3-grpcio",
     "python3-protobuf",
+    "python3-aiohttp",
 )
 # Nothing reads them in a ground, and every session pays for them.
 LEFT_OUT = ("doc", "man", "info", "locale")

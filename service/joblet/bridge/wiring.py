@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from joblet.bridge import server
 from joblet.bridge.calls import refuse_half_messages
@@ -30,7 +30,7 @@ _LOOK_S = 1.0
 async def bridge(
     settings: BridgeConfig, paths: Paths, client: JobletClient, *, alive: Callable[[], bool]
 ) -> AsyncIterator[tuple[int, ...]]:
-    """Serving while the context lasts; the ports of the listeners. Raises ConfigError."""
+    """Serving while the context lasts; the ports of all listeners. Raises ConfigError."""
     require_tls_1_3()
     refuse_half_messages()
     try:
@@ -47,7 +47,17 @@ async def bridge(
     }
     watch = asyncio.create_task(_watch(credentials))
     try:
-        async with server.serving(settings, credentials, servicers, ownership) as ports:
+        async with AsyncExitStack() as stack:
+            ports = await stack.enter_async_context(
+                server.serving(settings, credentials, servicers, ownership)
+            )
+            if settings.https_listeners:
+                # Not paid for, and not needed, where nobody asked for it.
+                from joblet.bridge.https import server as https
+
+                ports += await stack.enter_async_context(
+                    https.serving(settings, credentials, client, ownership)
+                )
             yield ports
     finally:
         watch.cancel()

@@ -1,0 +1,1 @@
+"""HTTPS beside gRPC: jobs as JSON, logs as Server-Sent Events; same certificates, same roles."""
