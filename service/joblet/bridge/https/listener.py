@@ -77,7 +77,7 @@ class Listener:
                 log.error("cannot take a connection: %s", err)
                 await asyncio.sleep(_PAUSE_S)
                 continue
-            task = asyncio.create_task(self._greet(connection, f"{peer[0]}:{peer[1]}"))
+            task = asyncio.create_task(self._greet(connection, peer_name(peer)))
             self._greeting.add(task)
             task.add_done_callback(self._greeting.discard)
 
@@ -108,6 +108,12 @@ class Listener:
             self._context = server_context(given)
             self._given = given
         return self._context
+
+
+def peer_name(address: tuple[str, int]) -> str:
+    """An address as lines of the journal have it."""
+    host = address[0].removeprefix("::ffff:")
+    return f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"
 
 
 def server_context(given: CredentialSet) -> ssl.SSLContext:

@@ -23,7 +23,7 @@ from aiohttp import web
 
 from joblet.bridge.credentials import Credentials
 from joblet.bridge.https import documents, events
-from joblet.bridge.https.listener import Listener
+from joblet.bridge.https.listener import Listener, peer_name
 from joblet.bridge.identity import Identities, Identity, Unidentified
 from joblet.bridge.lookups import checked
 from joblet.bridge.ownership import Ownership, belongs
@@ -353,7 +353,7 @@ def _what(request: web.Request) -> str:
 
 def _peer(request: web.Request) -> str:
     peer = None if request.transport is None else request.transport.get_extra_info("peername")
-    return "nowhere" if peer is None else f"{peer[0]}:{peer[1]}"
+    return "nowhere" if peer is None else peer_name(peer)
 
 
 def _internal(request: web.Request, err: Exception) -> str:
