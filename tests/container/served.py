@@ -85,6 +85,11 @@ class Served:
         """How many the bridge has open."""
         return len(os.listdir(self.machine.path(f"/proc/{main_pid(self.machine, BRIDGE)}/fd")))
 
+    def wait_closed(self, before: int) -> None:
+        """Wait until what was opened for clients since is closed again."""
+        # gRPC keeps the socket of one connection that has ended until the next one comes.
+        self.machine.wait_for(lambda: self.descriptors() <= before + 1, "connections to be gone")
+
     def temporary_files(self) -> list[str]:
         """What is in the /tmp of the bridge, and what it holds open of what was there."""
         pid = main_pid(self.machine, BRIDGE)
