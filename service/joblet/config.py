@@ -104,6 +104,7 @@ class BridgeConfig:
     user: str = "joblet-bridge"  # whose word on a remote identity jobletd takes
     # Address, colon, port. None: who wants no second open port does not have to know of it.
     https_listeners: tuple[str, ...] = ()
+    reflection: bool = False  # tell the contract to clients such as grpcurl
     own_jobs_only: bool = False  # developers see and touch no job of somebody else
 
 
@@ -416,5 +417,6 @@ KEYS: Mapping[str, Key] = {
     "bridge.node_id": Key("bridge", "node_id", _text, str),
     "bridge.user": Key("bridge", "user", _text, str),
     "bridge.https_listeners": Key("bridge", "https_listeners", _texts, list),
+    "bridge.reflection": Key("bridge", "reflection", _flag, bool),
     "bridge.own_jobs_only": Key("bridge", "own_jobs_only", _flag, bool),
 }

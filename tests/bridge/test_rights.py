@@ -16,6 +16,7 @@ from tests.bridge.conftest import ENDLESS, Ground, Remote, Start
 from tests.fakes.client import HOST, ended, job, job_id
 from tests.fakes.hoststatus import STATUS
 
+# Reflection, which is off unless it is asked for, has its own test in test_server.py.
 EVERY = [*methods.EVERY]
 # R reader, D developer, M maintainer, A admin: written out, and not computed from the code.
 TABLE = """
@@ -111,7 +112,8 @@ UNSATISFIED = {
 
 def test_the_table_has_every_method_of_the_contract() -> None:
     assert set(ALLOWED) == {method.name for method in EVERY}
-    assert set(OPERATIONS) == {f"{method.service}/{method.name}" for method in EVERY}
+    served = [*EVERY, *methods.REFLECTION]
+    assert set(OPERATIONS) == {f"{method.service}/{method.name}" for method in served}
 
 
 @pytest.mark.parametrize("unit", [*LETTERS, "ADMIN", "Server", ""])

@@ -21,6 +21,7 @@ from joblet.rpc import methods
 from joblet.rpc.dialects import Dialect
 from joblet.rpc.pb import health_pb2
 from joblet.rpc.pb import joblet_pb2 as pb
+from joblet.rpc.pb import reflection_pb2 as reflection
 from tests.bridge.conftest import ENDLESS, METHODS, PATIENCE_S, Ground, Start
 from tests.fakes.client import FakeClient, ended, job, job_id
 from tests.fakes.hoststatus import STATUS
@@ -84,10 +85,75 @@ async def test_health_is_told_to_who_has_a_role(ground: Ground) -> None:
 async def test_reflection_is_not_there(ground: Ground) -> None:
     channel = ground.authority.channel(ground.ports[0], ground.authority.issue("ada", "admin"))
     async with channel:
-        call = channel.unary_unary("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await call(b"")
-        assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        for method in methods.REFLECTION:
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await asked(channel, method)
+            assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def asked(
+    channel: grpc.aio.Channel, method: methods.Method, *requests: bytes, **fields: Any
+) -> list[Any]:
+    """The answers to some requests, or to one with a field."""
+    sent = requests or (reflection.ServerReflectionRequest(**fields).SerializeToString(),)
+    call = channel.stream_stream(method.path, response_deserializer=method.response.FromString)
+    async with asyncio.timeout(PATIENCE_S):
+        return [answer async for answer in call(iter(sent))]
+
+
+@pytest.mark.parametrize("method", methods.REFLECTION, ids=lambda method: method.service)
+async def test_reflection_tells_the_contract_where_it_is_on(
+    start: Start, method: methods.Method
+) -> None:
+    ground = await start(reflection=True)
+    channel = ground.authority.channel(ground.ports[0], ground.authority.issue("ada", "reader"))
+    async with channel:
+        [listed] = await asked(channel, method, list_services="")
+        names = {service.name for service in listed.list_services_response.service}
+        served = (*methods.EVERY, *methods.REFLECTION)
+        assert names == {one.service for one in served}
+        contract = pb.DESCRIPTOR.serialized_pb
+        for symbol in (
+            "joblet.JobService",
+            "joblet.JobService.RunJob",
+            "joblet.RunJobRequest",
+            "joblet.RunJobRequest.command",
+        ):
+            [found] = await asked(channel, method, file_containing_symbol=symbol)
+            assert list(found.file_descriptor_response.file_descriptor_proto) == [contract]
+            assert found.original_request.file_containing_symbol == symbol
+        [found] = await asked(channel, method, file_by_filename=pb.DESCRIPTOR.name)
+        assert list(found.file_descriptor_response.file_descriptor_proto) == [contract]
+        [none] = await asked(channel, method, all_extension_numbers_of_type="joblet.Job")
+        assert none.all_extension_numbers_response.base_type_name == "joblet.Job"
+        for symbol in ("joblet.No", "joblet.JobService.No", "jobletX", "google.protobuf.Any", ""):
+            [missing] = await asked(channel, method, file_containing_symbol=symbol)
+            assert missing.error_response.error_code == 5
+        [missing] = await asked(channel, method, b"")
+        assert missing.error_response.error_code == 5
+        several = reflection.ServerReflectionRequest(host="h", list_services="*")
+        answers = await asked(channel, method, *[several.SerializeToString()] * 3)
+        assert [answer.valid_host for answer in answers] == ["h"] * 3
+
+
+@pytest.mark.parametrize("method", methods.REFLECTION, ids=lambda method: method.service)
+async def test_reflection_needs_a_role_and_a_request(start: Start, method: methods.Method) -> None:
+    ground = await start(reflection=True)
+    for unit, request, code in (
+        ("Server", b"", grpc.StatusCode.PERMISSION_DENIED),
+        ("reader", b"\xff\xff", grpc.StatusCode.INVALID_ARGUMENT),
+    ):
+        pair = ground.authority.issue("ada", unit)
+        async with ground.authority.channel(ground.ports[0], pair) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await asked(channel, method, request)
+            assert refused.value.code() is code
+
+
+def test_the_files_of_the_contract_stand_alone() -> None:
+    """Or else reflection would have to send what they import, too."""
+    for module in (pb, health_pb2, reflection):
+        assert list(module.DESCRIPTOR.dependencies) == []
 
 
 async def test_a_stop_lets_calls_end_and_tells_streams_to_come_back(

@@ -125,9 +125,14 @@ class Gate:
         return grpc.stream_unary_rpc_method_handler(handle)
 
     def stream(self, method: Method, function: Stream) -> Any:
-        """The handler of a method with a stream of answers: messages, or ready-made bytes."""
+        """The handler of a method with a stream of answers: messages, or ready-made bytes.
 
-        async def handle(data: bytes, context: grpc.aio.ServicerContext) -> None:
+        Where the client has a stream too, the function gets that for its request.
+        """
+
+        async def handle(
+            data: bytes | AsyncIterator[bytes], context: grpc.aio.ServicerContext
+        ) -> None:
             task = asyncio.current_task()
             self._streams.add(task)
             try:
@@ -143,15 +148,25 @@ class Gate:
             finally:
                 self._streams.discard(task)
 
+        if method.takes_stream:
+            return grpc.stream_stream_rpc_method_handler(handle)
         return grpc.unary_stream_rpc_method_handler(handle)
 
     async def _pass_on(
-        self, method: Method, function: Stream, data: bytes, context: grpc.aio.ServicerContext
+        self,
+        method: Method,
+        function: Stream,
+        data: bytes | AsyncIterator[bytes],
+        context: grpc.aio.ServicerContext,
     ) -> None:
         caller = self._admit(method, context)
         if self._closing:
             raise Refused("UNAVAILABLE", "the bridge is stopping")
-        request = await self._own(method, _decode(method, data), caller)
+        request: Any
+        if isinstance(data, bytes):
+            request = await self._own(method, _decode(method, data), caller)
+        else:
+            request = (_decode(method, one) async for one in data)
         async with aclosing(function(request, caller)) as answers:
             async for answer in answers:
                 # Whoever was let in may have been put out since: not a byte more.

@@ -74,6 +74,8 @@ OPERATIONS: dict[str, tuple[str, Role]] = {
     "joblet1.Jobs/Version": ("get_metrics", Role.VIEWER),
     "grpc.health.v1.Health/Check": ("health", Role.VIEWER),
     "grpc.health.v1.Health/Watch": ("health", Role.VIEWER),
+    "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": ("reflection", Role.VIEWER),
+    "grpc.reflection.v1.ServerReflection/ServerReflectionInfo": ("reflection", Role.VIEWER),
 }
 
 # Of the methods about jobs, those about one job: the field of the request that names it.

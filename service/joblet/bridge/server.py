@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -85,7 +85,8 @@ async def serving(
         for listener in listeners:
             gate = Gate(identities, ownership, listener.dialect)
             server = grpc.aio.server(options=_options(config))
-            server.add_generic_rpc_handlers(_handlers(gate, servicers))
+            served = methods.EVERY + (methods.REFLECTION if config.reflection else ())
+            server.add_generic_rpc_handlers(_handlers(gate, servicers, served))
             ports.append(_open(server, listener, credentials))
             await server.start()
             running.append((server, gate))
@@ -119,17 +120,19 @@ def _open(server: grpc.aio.Server, listener: Listener, credentials: Credentials)
     return port
 
 
-def _handlers(gate: Gate, servicers: Mapping[str, object]) -> tuple[Any, ...]:
+def _handlers(
+    gate: Gate, servicers: Mapping[str, object], served: Sequence[Method]
+) -> tuple[Any, ...]:
     by_service: dict[str, dict[str, Any]] = {}
-    for method in methods.EVERY:
+    for method in served:
         function = getattr(servicers.get(method.service), method.attribute, None)
         by_service.setdefault(method.service, {})[method.name] = (
             _unavailable(gate, method)
             if function is None
-            else gate.taking(method, function)
-            if method.takes_stream
             else gate.stream(method, function)
             if method.streams
+            else gate.taking(method, function)
+            if method.takes_stream
             else gate.unary(method, function)
         )
     return tuple(

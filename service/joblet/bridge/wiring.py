@@ -16,10 +16,12 @@ from joblet.bridge.servicers.health import HealthServicer
 from joblet.bridge.servicers.jobs import JobServicer
 from joblet.bridge.servicers.monitoring import MonitoringServicer
 from joblet.bridge.servicers.native import NativeServicer
+from joblet.bridge.servicers.reflection import ReflectionServicer
 from joblet.client.api import JobletClient
 from joblet.config import BridgeConfig, ConfigError
 from joblet.errors import JobletError
 from joblet.paths import Paths
+from joblet.rpc import methods
 from joblet.rpc.tls import require_tls_1_3
 
 # Within this time a certificate that was revoked is refused on connections that are there.
@@ -44,6 +46,7 @@ async def bridge(
         "joblet1.Jobs": NativeServicer(client, ownership),
         "joblet.MonitoringService": MonitoringServicer(client),
         "grpc.health.v1.Health": HealthServicer(alive),
+        **dict.fromkeys({one.service for one in methods.REFLECTION}, ReflectionServicer()),
     }
     watch = asyncio.create_task(_watch(credentials))
     try:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from google.protobuf import descriptor_pb2
 
-from joblet.rpc.pb import health_pb2, joblet1_pb2, joblet_pb2
+from joblet.rpc.pb import health_pb2, joblet1_pb2, joblet_pb2, reflection_pb2
 
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -57,3 +57,9 @@ JOBLET = _methods(joblet_pb2)
 NATIVE = _methods(joblet1_pb2)
 HEALTH = _methods(health_pb2)
 EVERY = (*JOBLET, *NATIVE, *HEALTH)
+_V1ALPHA = _methods(reflection_pb2)
+# The same messages under both names that clients know.
+REFLECTION = (
+    *_V1ALPHA,
+    *(one._replace(service="grpc.reflection.v1.ServerReflection") for one in _V1ALPHA),
+)
