@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import ssl
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
@@ -221,6 +222,29 @@ async def test_the_bridge_serves_both_when_it_is_asked_to(start: Start, tmp_path
 async def test_without_the_setting_nobody_pays_for_it(start: Start) -> None:
     ground = await start()
     assert len(ground.ports) == 1
+
+
+async def test_a_host_without_the_library_says_what_is_missing(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "joblet.bridge.https.server")
+    monkeypatch.delattr("joblet.bridge.https.server")
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    with pytest.raises(ConfigError, match=r"^bridge\.https_listeners: needs aiohttp"):
+        await start(https_listeners=("127.0.0.1:0",))
+    assert len((await start()).ports) == 1
+
+
+async def test_a_quiet_connection_takes_little(site: Site) -> None:
+    """asyncio has a name for the size of its buffer, and takes ours."""
+    transport = None
+    async with site.user().get(LOGS) as response:
+        assert await block(response) == ["retry: 1000"]
+        assert response.connection is not None
+        transport = response.connection.transport
+        assert transport is not None
+        # The client's side of it is made by the same class.
+        assert len(transport._ssl_protocol._ssl_buffer) == 16 << 10
 
 
 @pytest.mark.parametrize("text", ["", "50053", ":50053", "h:", "h:65536", "h:-1", "h:１", "h:1 v1"])

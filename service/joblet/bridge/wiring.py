@@ -56,7 +56,12 @@ async def bridge(
             )
             if settings.https_listeners:
                 # Not paid for, and not needed, where nobody asked for it.
-                from joblet.bridge.https import server as https
+                try:
+                    from joblet.bridge.https import server as https
+                except ImportError as err:
+                    raise ConfigError(
+                        f"bridge.https_listeners: needs aiohttp, Debian's python3-aiohttp ({err})"
+                    ) from err
 
                 ports += await stack.enter_async_context(
                     https.serving(settings, credentials, client, ownership)

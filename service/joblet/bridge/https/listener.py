@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import ssl
+from asyncio import sslproto
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -25,6 +26,9 @@ _HANDSHAKES_MAX = 256
 _HANDSHAKE_S = 10.0
 # After an accept that failed, as when all descriptors are taken: trying at once would only spin.
 _PAUSE_S = 1.0
+# Each connection has a buffer of its own for what its client sends, which is little; asyncio makes
+# it 256 KiB, and a thousand quiet followers would take 320 MB instead of 73 (seen with 3.11).
+_RECEIVE_BUFFER = 16 << 10
 # A peer whose machine has gone is noticed after a minute without any traffic.
 _KEEPALIVE = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -32,6 +36,11 @@ _KEEPALIVE = (
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
 )
+
+
+def use_small_buffers() -> None:
+    """For this whole process: no other connection of it is TLS of asyncio's."""
+    sslproto.SSLProtocol.max_size = _RECEIVE_BUFFER
 
 
 class Listener:

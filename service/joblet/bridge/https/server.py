@@ -23,7 +23,7 @@ from aiohttp import web
 
 from joblet.bridge.credentials import Credentials
 from joblet.bridge.https import documents, events
-from joblet.bridge.https.listener import Listener, peer_name
+from joblet.bridge.https.listener import Listener, peer_name, use_small_buffers
 from joblet.bridge.identity import Identities, Identity, Unidentified
 from joblet.bridge.lookups import checked
 from joblet.bridge.ownership import Ownership, belongs
@@ -303,6 +303,7 @@ async def serving(
     heartbeat_s: float = HEARTBEAT_S,
 ) -> AsyncIterator[tuple[int, ...]]:
     """Serve while the context lasts; the ports, in order of the listeners. Raises ConfigError."""
+    use_small_buffers()
     service = Service(client, ownership, Identities(credentials), heartbeat_s=heartbeat_s)
     runner = web.AppRunner(service.application(), access_log=None, logger=_library_log())
     await runner.setup()
