@@ -226,18 +226,30 @@ REQUESTS = st.one_of(st.binary(max_size=64), st.just(b"\n\xff\xff\xff\xff\x0f"))
 
 
 def messages(kind: type[Any]) -> st.SearchStrategy[bytes]:
-    """Well-formed messages of a kind, with hostile values."""
-    values = {
-        field.name: _values(field)
-        for field in kind.DESCRIPTOR.fields
-        if field.message_type is None and field.label != field.LABEL_REPEATED
-    }
-    return st.fixed_dictionaries({}, optional=values).map(
+    """Well-formed messages of a kind, with hostile values in every field, down to the last."""
+    return _fields(kind.DESCRIPTOR).map(
         lambda given_values: bytes(kind(**given_values).SerializeToString())
     )
 
 
+def _fields(descriptor: Any) -> st.SearchStrategy[dict[str, Any]]:
+    values = {field.name: _one_or_several(field) for field in descriptor.fields}
+    return st.fixed_dictionaries({}, optional=values)
+
+
+def _one_or_several(field: Any) -> st.SearchStrategy[Any]:
+    kind = field.message_type
+    if kind is not None and kind.GetOptions().map_entry:
+        key, value = (kind.fields_by_name[name] for name in ("key", "value"))
+        return st.dictionaries(_values(key), _values(value), max_size=3)
+    if field.label == field.LABEL_REPEATED:
+        return st.lists(_values(field), max_size=3)
+    return _values(field)
+
+
 def _values(field: Any) -> st.SearchStrategy[Any]:
+    if field.message_type is not None:
+        return _fields(field.message_type)
     if field.type == field.TYPE_STRING:
         return st.text(max_size=80) | st.sampled_from(["\0", "/", "..", "a" * 5000, "0000"])
     if field.type == field.TYPE_BYTES:
