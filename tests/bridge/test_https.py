@@ -18,6 +18,10 @@ from urllib.parse import quote
 
 import aiohttp
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from yarl import URL
@@ -697,6 +701,34 @@ async def test_new_certificates_serve_the_next_connection_and_streams_go_on(
             await fetched(site.user(), "/v1/jobs")
         site.host.writer.write(b"still there\n", 1)
         assert content([await event(response) or {}]) == b"still there\n"
+
+
+def write_weak_server(site: Site) -> None:
+    """A certificate that is in order, with a key that OpenSSL finds too short."""
+    key = rsa.generate_private_key(65537, 1024)  # noqa: S505  # that is what it is about
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "weak")])
+    certificate = site.authority._sign(name, key.public_key())
+    encoding = serialization.Encoding.PEM
+    shape = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    pem = key.private_bytes(encoding, *shape) + certificate.public_bytes(encoding)
+    (site.pki / "new").write_bytes(pem)
+    (site.pki / "new").rename(site.pki / "server.pem")
+
+
+async def test_certificates_that_openssl_refuses_do_not_take_the_place_of_good_ones(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_weak_server(site)
+    for _ in range(2):
+        assert await fetched(site.user(), "/v1/jobs")
+    lines = [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
+    assert len(lines) == 1
+    assert lines[0].startswith("new certificates are not used for HTTPS, the old ones stay: ")
+    config = BridgeConfig(https_listeners=("127.0.0.1:0",))
+    ownership = Ownership(Lookups(site.host), own_jobs_only=False)
+    with pytest.raises(ConfigError, match="cannot be used for HTTPS"):
+        async with https.serving(config, Credentials(str(site.pki)), site.host, ownership):
+            pass
 
 
 async def test_no_session_brings_a_client_back_without_its_certificate(

@@ -57,7 +57,11 @@ class Listener:
         self._credentials = credentials
         self._protocol = protocol
         self._given = credentials.current()
-        self._context = server_context(self._given)
+        try:
+            self._context = server_context(self._given)
+        except ssl.SSLError as err:
+            self._socket.close()
+            raise ConfigError(f"certificates that cannot be used for HTTPS: {err}") from err
         self._room = asyncio.Semaphore(_HANDSHAKES_MAX)
         self._greeting: set[asyncio.Task[None]] = set()
         self._accepting = asyncio.create_task(self._accept())
@@ -114,8 +118,12 @@ class Listener:
         self._credentials.changed()
         given = self._credentials.current()
         if given is not self._given:
-            self._context = server_context(given)
             self._given = given
+            try:
+                self._context = server_context(given)
+            except ssl.SSLError as err:
+                # They parse, and OpenSSL has its own mind: a key that is too short, for one.
+                log.error("new certificates are not used for HTTPS, the old ones stay: %s", err)
         return self._context
 
 
