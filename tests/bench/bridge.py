@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import os
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ import grpc.aio
 
 from joblet.rpc import tls
 from joblet.rpc.pb import joblet_pb2 as pb
-from tests.bridge.authority import Authority, Pair
+from tests.bridge.authority import SERVER_NAME, Authority, Pair
 from tests.bus.conftest import PrivateBus
 from tests.fakes.logwriter import LogWriter
 
@@ -103,11 +104,14 @@ from joblet.config import BridgeConfig
 from joblet.paths import Paths
 
 async def main():
-    settings = BridgeConfig(listeners=("127.0.0.1:0",), stop_grace_usec=0, max_streams=2000)
+    here = ("127.0.0.1:0",)
+    settings = BridgeConfig(
+        listeners=here, https_listeners=here, stop_grace_usec=0, max_streams=2000
+    )
     async with LocalClient.connect(sys.argv[1]) as client:
         paths = Paths(config=sys.argv[2])
-        async with bridge(settings, paths, client, alive=lambda: True) as [port]:
-            print(port, flush=True)
+        async with bridge(settings, paths, client, alive=lambda: True) as ports:
+            print(*ports, flush=True)
             await asyncio.Event().wait()
 
 asyncio.run(main())
@@ -202,6 +206,49 @@ async def measure(
     return figures
 
 
+async def measure_https(
+    context: ssl.SSLContext, port: int, pid: int, jobs: list[str]
+) -> dict[str, float]:
+    """The same of the followers over HTTPS, each with a connection of its own."""
+    figures: dict[str, float] = {}
+
+    async def follow(job: str) -> asyncio.StreamReader:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=context, server_hostname=SERVER_NAME, limit=4 << 20
+        )
+        writers.append(writer)
+        writer.write(f"GET /v1/jobs/{job}/logs HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        await reader.readuntil(b"event: stdout\n")
+        return reader
+
+    writers: list[asyncio.StreamWriter] = []
+    begin = time.perf_counter()
+    reader = await follow(jobs[0])
+    size = 0
+    while b"event: end\n" not in (data := await reader.read(1 << 20)):
+        size += len(data)
+    figures["log over HTTPS MB/s"] = size / (time.perf_counter() - begin) / 1e6
+    before = private_bytes(pid)
+    for _ in range(FOLLOWERS):
+        await follow(jobs[1])
+    figures[f"MB for {FOLLOWERS} HTTPS followers"] = (private_bytes(pid) - before) / 1e6
+    spent = cpu_s(pid)
+    await asyncio.sleep(IDLE_S)
+    figures[f"% CPU for {FOLLOWERS} idle HTTPS ones"] = (cpu_s(pid) - spent) / IDLE_S * 100
+    for writer in writers:
+        writer.transport.abort()
+    return figures
+
+
+def client_context(folder: Path, pair: Pair) -> ssl.SSLContext:
+    """Somebody's side of HTTPS."""
+    (folder / "client.pem").write_bytes(pair.certificate + pair.key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(folder / "pki/bridge/ca.crt")
+    context.load_cert_chain(folder / "client.pem")
+    return context
+
+
 def main() -> int:
     """Set everything up, measure, print."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.bridge")
@@ -228,9 +275,12 @@ def main() -> int:
         stack.callback(bus.kill)
         _, jobs = stack.enter_context(program(EDGE, bus.address, str(folder), str(JOBS)))
         _, echo = stack.enter_context(program(ECHO, str(folder / "pki/bridge")))
-        pid, port = stack.enter_context(program(BRIDGE, bus.address, str(folder)))
+        pid, ports = stack.enter_context(program(BRIDGE, bus.address, str(folder)))
+        port, https_port = map(int, ports.split())
         pair = authority.issue("bench", "admin")
-        figures = asyncio.run(measure(authority, pair, int(echo), int(port), pid, jobs.split()))
+        figures = asyncio.run(measure(authority, pair, int(echo), port, pid, jobs.split()))
+        context = client_context(folder, pair)
+        figures |= asyncio.run(measure_https(context, https_port, pid, jobs.split()))
     for name, value in figures.items():
         print(f"{name:36} {value:10.2f}")  # noqa: T201
     print(f"grpc {grpc.__version__}")  # noqa: T201
