@@ -356,7 +356,7 @@ async def test_whoever_comes_back_with_any_id_misses_and_repeats_nothing(site: S
     for position in {0, *ids}:
         rest = await events(user, LOGS, position)
         assert content(rest) == whole[position:]
-        assert rest[-1]["event"] == "end"
+        assert (rest[-1]["event"], rest[-1]["id"]) == ("end", len(whole))
 
 
 async def test_a_stream_that_is_cut_again_and_again_is_put_together_whole(site: Site) -> None:
@@ -421,6 +421,10 @@ async def test_parts_of_a_log(site: Site) -> None:
     assert content(await events(user, LOGS + "?tail=1")) == b"3\n"
     assert content(await events(user, LOGS + "?stream=stderr")) == b"1\n3\n"
     assert content(await events(user, LOGS + "?tail=1", 4)) == b"2\n3\n"
+    # Nobody is told a place that would bring back what is there already.
+    assert (await events(user, LOGS + "?tail=0")) == [
+        {"id": -1, "event": "end", "state": "COMPLETED", "reason": "exit", "exit_code": 0}
+    ]
 
 
 async def test_a_gap_is_told(site: Site) -> None:
@@ -447,7 +451,7 @@ async def test_a_quiet_stream_shows_that_it_is_alive(open_site: Open) -> None:
         site.host.end()
         while (lines := await block(response)) == [": heartbeat"]:
             pass
-        assert lines[1] == "event: end"
+        assert lines[0] == "event: end"
 
 
 class Endless(FakeClient):

@@ -22,12 +22,12 @@ _Fields = dict[str, object]
 
 
 class Encoder:
-    """Takes the pieces of one log in order."""
+    """Takes the pieces of one log in order; `position` is how far the client has got, if at all."""
 
-    def __init__(self) -> None:
+    def __init__(self, position: int | None = None) -> None:
         self._rest = b""
         self._of = LogPiece("", 0, b"")
-        self.position = 0
+        self.position = position
 
     def encode(self, piece: LogPiece) -> bytes:
         """The events that can be sent now; none while a character is not all there."""
@@ -63,7 +63,7 @@ def event(kind: str, fields: _Fields, position: int | None = None) -> bytes:
     return f"{head}event: {kind}\ndata: {data}\n\n".encode()
 
 
-def end(status: JobStatus, position: int) -> bytes:
+def end(status: JobStatus, position: int | None) -> bytes:
     """The last event: how the job ended, or that it has not, where nobody waited for that."""
     fields: _Fields = {"state": status.state.value}
     if status.reason is not None:

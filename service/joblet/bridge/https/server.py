@@ -180,9 +180,10 @@ class Service:
         except web.HTTPMethodNotAllowed as err:
             sentence = f"there is only GET here, and no {err.method}"
             refused = _Refused("UNIMPLEMENTED", sentence, http_status=err.status)
+        except web.HTTPNotFound:
+            refused = _Refused("NOT_FOUND", "there is nothing here; see /v1/openapi.json")
         except web.HTTPException as err:
-            code = "NOT_FOUND" if err.status == 404 else "INVALID_ARGUMENT"
-            refused = _Refused(code, f"there is nothing here: {err.reason}", http_status=err.status)
+            refused = _Refused("INVALID_ARGUMENT", err.reason, http_status=err.status)
         except ConnectionError:
             # The client has gone: there is nobody to tell.
             raise
@@ -255,7 +256,7 @@ class Service:
         self, request: web.Request, stream: _Stream, status: JobStatus, wanted: LogRequest
     ) -> None:
         """The log of a job, up to its end, and how the job ended. Raises ConnectionError."""
-        encoder = events.Encoder()
+        encoder = events.Encoder(wanted.offset)
         await stream.write(events.BEGINNING)
         try:
             async with aclosing(self._client.log(status.id, wanted)) as pieces:
