@@ -342,6 +342,19 @@ async def test_our_own_clients_keep_to_own_jobs(start: Start) -> None:
     assert set(ground.host.jobs) == {job_id(THEIRS), job_id(LOCAL)}
 
 
+async def test_what_programs_were_given_is_for_those_who_see_all_jobs(start: Start) -> None:
+    for kept in (False, True):
+        ground = await start(own_jobs_only=kept)
+        ground.host.statuses_of_host = [STATUS]
+        user = ground.user("developer", "ada")
+        processes = (await user("GetSystemStatus")).processes
+        commands = {one.command for one in (*processes.top_by_cpu, *processes.top_by_memory)}
+        assert commands
+        assert (commands == {""}) is kept
+        told = (await user("HostStatus")).json
+        assert (b'"command"' in told) is not kept
+
+
 async def test_a_renewed_certificate_has_the_same_jobs(start: Start) -> None:
     ground = await start(own_jobs_only=True)
     of_three(ground)

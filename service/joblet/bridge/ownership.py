@@ -8,10 +8,13 @@ and an admin look after the host.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from joblet.bridge.identity import Identity
 from joblet.bridge.lookups import Lookups
 from joblet.client.api import JobStatus
 from joblet.errors import NotFound
+from joblet.model.host import HostStatus
 from joblet.model.roles import Role
 
 # The owner of a call that may see the jobs of everybody.
@@ -35,6 +38,19 @@ class Ownership:
         if not belongs(status, owner):
             raise NotFound("job", reference)
         return status
+
+
+def host_for(status: HostStatus, owner: str) -> HostStatus:
+    """The state of the host; what programs were given is for those who may see all jobs."""
+    processes = status.processes
+    if owner == EVERYBODY or processes is None:
+        return status
+    by_cpu, by_memory = (
+        tuple(replace(process, command=None, user=None) for process in top)
+        for top in (processes.top_by_cpu, processes.top_by_memory)
+    )
+    kept = replace(processes, top_by_cpu=by_cpu, top_by_memory=by_memory)
+    return replace(status, processes=kept)
 
 
 def belongs(status: JobStatus, owner: str) -> bool:

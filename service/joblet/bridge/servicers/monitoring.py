@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from joblet.bridge.calls import Caller
+from joblet.bridge.ownership import host_for
 from joblet.client.api import JobletClient
 from joblet.model import host
 from joblet.rpc import monitoring
@@ -26,13 +27,14 @@ class MonitoringServicer:
         self._client = client
 
     async def get_system_status(
-        self, _request: pb.EmptyRequest, _caller: Caller
+        self, _request: pb.EmptyRequest, caller: Caller
     ) -> pb.SystemStatusResponse:
         """GetSystemStatus."""
-        return monitoring.status(await self._client.host_status((), window_usec=_FIRST_USEC))
+        status = await self._client.host_status((), window_usec=_FIRST_USEC)
+        return monitoring.status(host_for(status, caller.owner))
 
     async def stream_system_metrics(
-        self, request: pb.StreamMetricsRequest, _caller: Caller
+        self, request: pb.StreamMetricsRequest, caller: Caller
     ) -> AsyncGenerator[pb.SystemMetricsResponse, None]:
         """StreamSystemMetrics: now and after each interval, until the client has enough."""
         interval_s = max(1, request.interval_seconds or _INTERVAL_DEFAULT_S)
@@ -43,9 +45,8 @@ class MonitoringServicer:
         loop = asyncio.get_running_loop()
         due_s, window_usec = loop.time(), _FIRST_USEC
         while True:
-            yield monitoring.metrics(
-                await self._client.host_status(groups, window_usec=window_usec)
-            )
+            status = await self._client.host_status(groups, window_usec=window_usec)
+            yield monitoring.metrics(host_for(status, caller.owner))
             window_usec = min(interval_s * 1_000_000, _WINDOW_MAX_USEC)
             # From when the last one was due, not from when it was taken: a slow client gets the
             # next one at once, and never several.
