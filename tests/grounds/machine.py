@@ -103,7 +103,7 @@ class BootedMachine(ABC):
     def remove(self) -> None:
         """End it and remove all that is left of it."""
         self.power_off()
-        shutil.rmtree(self.directory)
+        _remove_claimed(self.directory)
         self._lock.close()
 
     # Commands
@@ -229,7 +229,18 @@ def abandoned(directory: Path, prefix: str) -> Iterator[Path]:
             except BlockingIOError:
                 continue
             yield left
-            shutil.rmtree(left)
+            _remove_claimed(left)
+
+
+def _remove_claimed(directory: Path) -> None:
+    # The lock goes last: without one the rest looks like a machine that was left behind.
+    for entry in directory.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry.name != "lock":
+            entry.unlink()
+    with _alone(directory.parent):
+        shutil.rmtree(directory)
 
 
 @contextmanager
