@@ -221,6 +221,27 @@ class Machine(BootedMachine):
         path.chmod(mode)
 
 
+def join(one: Machine, other: Machine, prefix: str = "10.77.0.") -> None:
+    """A cable between two booted machines: `eth0` in both, with the addresses 1 and 2.
+
+    It is made from the host, where alone both are known by a PID, but never has an end in its
+    network: it goes with the first of the machines that goes down.
+    """
+    cable = ["type", "veth", "peer", "name", "eth0", "netns", str(other.leader)]
+    _checked(
+        ["nsenter", f"--target={one.leader}", "--net", "ip", "link", "add", "name", "eth0", *cable]
+    )
+    for number, machine in enumerate((one, other), start=1):
+        machine.run(["ip", "address", "add", f"{prefix}{number}/24", "dev", "eth0"])
+        machine.run(["ip", "link", "set", "eth0", "up"])
+
+
+def _checked(command: Sequence[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise AssertionError(f"{command} ended with {done.returncode}: {done.stderr}")
+
+
 def sweep(directory: Path) -> None:
     """Remove the machines whose session is gone."""
     for left in abandoned(directory, Machine.prefix):

@@ -19,6 +19,7 @@ RUN_BY = {
         "tests/vm/test_readme.py",
     ),
     "docs/certificates.md": ("tests/unit/jobletctl/test_certs_guide.py",),
+    "docs/distribution.md": ("tests/container/test_slurm.py",),
     "docs/dbus-api.md": ("tests/container/test_readme.py",),
     "docs/operations.md": ("tests/package/test_operations.py",),
 }
@@ -150,5 +151,7 @@ def test_every_guide_is_linked_from_the_readme() -> None:
 @pytest.mark.parametrize("example", sorted((CHECKOUT / "examples").iterdir()), ids=name)
 def test_examples_are_run_and_told_of(example: Path) -> None:
     assert f"](examples/{example.name})" in (CHECKOUT / "README.md").read_text()
-    tests = [CHECKOUT / f"tests/container/test_{name}.py" for name in ("examples", "readme")]
+    tests = [
+        CHECKOUT / f"tests/container/test_{name}.py" for name in ("examples", "readme", "slurm")
+    ]
     assert any(f'{example.name}"' in test.read_text() for test in tests)
