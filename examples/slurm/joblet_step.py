@@ -97,6 +97,9 @@ def main(words: Sequence[str]) -> int:
     if not words or (words[0].startswith("-") and "--" not in words[:-1]):
         print("usage: joblet-step [OPTION]... -- COMMAND [ARG]...", file=sys.stderr)
         return 2
+    if "SLURM_CPUS_ON_NODE" not in os.environ:
+        print("joblet-step: this is no task of Slurm: srun and sbatch make one", file=sys.stderr)
+        return 2
     # Slurm signals every process of a task. jobletctl does not hear it, since a blocked signal is
     # blocked in children too: it lives as long as the job. And none is lost between two lines here.
     signal.pthread_sigmask(signal.SIG_BLOCK, [*ENDING, signal.SIGCHLD])
@@ -117,4 +120,7 @@ def main(words: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (OSError, subprocess.CalledProcessError) as err:
+        sys.exit(f"joblet-step: {err}")

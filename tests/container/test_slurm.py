@@ -11,6 +11,7 @@ import re
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +82,11 @@ def hosts() -> Iterator[list[Machine]]:
         booted: list[Machine] = []
         try:
             for host in HOSTS:
-                here = ground(lambda root, host=host: prepare(root, host), PACKAGES)  # type: ignore[misc]
+                here = ground(partial(prepare, host=host), PACKAGES)
                 booted.append(stack.enter_context(here))
         except NoGround as missing:
             pytest.skip(str(missing))
-        join(*booted)
+        join(booted[0], booted[1])
         set_up(booted)
         yield booted
 
@@ -114,7 +115,8 @@ def _idle(machine: Machine) -> Iterator[None]:
 
 def wait_idle(machine: Machine) -> None:
     def idle() -> bool:
-        return machine.run(["sinfo", "--noheader", "--format=%D %t"]).stdout == "2 idle\n"
+        shown = machine.run(["sinfo", "--noheader", "--format=%D %t"]).stdout
+        return str(shown) == "2 idle\n"
 
     machine.wait_for(idle, "idle hosts", seconds=90)
 
@@ -206,6 +208,7 @@ def test_what_slurm_gave_goes_before_what_the_user_says(machine: Machine) -> Non
 
 def test_a_mistake_submits_nothing_and_says_what_it_is(machine: Machine) -> None:
     before = Jobs(machine).ids()
+    assert machine.run(["joblet-step", "true"], check=False).returncode == 2
     for words in ([], ["--max-tasks", "7", "true"], ["--max-tasks", "7", "--"]):
         status, _, err = srun(machine, "--nodelist=alpha", "joblet-step", *words)
         assert status == 2
@@ -240,9 +243,11 @@ def test_a_killed_step_takes_its_job_along_and_its_allocation_goes_on(machine: M
 def test_what_a_dead_slurm_left_ends_with_the_job_of_slurm(machine: Machine) -> None:
     number = submit(machine, f"joblet-step {FOR_EVER.removeprefix('exec ')}", "--nodelist=alpha")
     job = job_of(machine, f"slurm-{number}.batch.", state="RUNNING")
-    # Nobody is left who could have heard a signal, nor who would run a TaskEpilog.
-    killed = ["pkill", "--signal", "KILL", "--full"]
-    machine.run([*killed, r"^/usr/sbin/slurmstepd|joblet-step|jobletctl job run"])
+    # Nobody is left who could hear a signal, or would run a TaskEpilog.
+    for name in ("^slurmd", "^slurmstepd", "^/usr/sbin/slurmd", "joblet-step", "jobletctl job run"):
+        machine.run(["pkill", "--signal", "KILL", "--full", name], check=False)
+    assert machine.run(["pgrep", "slurmd|slurmstepd|joblet-step"], check=False).returncode == 1
+    machine.run(["systemctl", "restart", "slurmd"])
     assert Jobs(machine).status(job["id"])["state"] == "RUNNING"
     machine.run(["scancel", number], user="member")
     assert outcome(Jobs(machine).wait(job["id"])) == ("STOPPED", "stopped", 143)
