@@ -60,6 +60,7 @@ def test_nobody_else_becomes_the_service(machine: Machine, user: str | int) -> N
 # Every method, by the real bus, polkit and jobletd.
 
 INTERFACES = Path(__file__).parents[2] / "dbus" / "interfaces"
+MONITOR = "org.joblet1.Monitor"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 PRIVATE = {"command", "args", "environment", "timeout_usec", "max_memory", "network", "init"}
 HIDDEN = "a word that only its owner may read"
@@ -122,6 +123,8 @@ class Standing:
             "Job.Wait": Call("Wait", "t", [1], job, self.path),
             "OpenLog": Call("OpenLog", "sa{sv}", [self.ended, none]),
             "ReadLog": Call("ReadLog", "stt", [self.ended, 0, 100]),
+            "Monitor.GetJobMetrics": Call("GetJobMetrics", "sa{sv}", [self.ended, none], MONITOR),
+            "Monitor.GetStatus": Call("GetStatus", "a{sv}", [none], MONITOR),
             "GetFiles": Call("GetFiles", "ssa{sv}", [self.ended, "", none]),
             "ExplainJob": Call("ExplainJob", "a{sv}", [spec("sleep", "1000")]),
             # Not one that ends by itself: whoever deletes all ended jobs would take it along.
@@ -154,6 +157,7 @@ OPEN = {
     "ListUsage",
     "WaitJob",
     "Job.Wait",
+    "Monitor.GetStatus",
     "Get",
     "GetAll",
     "Introspect",
