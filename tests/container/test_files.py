@@ -473,8 +473,9 @@ def test_modes_and_links_survive_a_copy(machine: Machine, jobs: Jobs) -> None:
 
 def test_ctrl_c_in_mid_upload_leaves_nothing(machine: Machine, jobs: Jobs) -> None:
     before = (jobs.ids(), work_directories(machine))
-    machine.run(["truncate", "--size=4G", "/tmp/big"])
-    line = ["jobletctl", "job", "run", "--upload", "/tmp/big", "true"]
+    # Many files, because an upload of one large one may be over before anybody has seen it begin.
+    machine.run(["sh", "-c", "mkdir /tmp/many && cd /tmp/many && seq 50000 | xargs touch"])
+    line = ["jobletctl", "job", "run", "--upload-dir", "/tmp/many", "true"]
     process = machine.popen(line, stdin=subprocess.DEVNULL)
     machine.wait_for(lambda: movers(machine), "the upload to begin")
     machine.signal_command(process, signal.SIGINT)
@@ -483,4 +484,4 @@ def test_ctrl_c_in_mid_upload_leaves_nothing(machine: Machine, jobs: Jobs) -> No
     assert err == b"jobletctl: interrupted during the upload; no job was submitted\n"
     machine.wait_for(lambda: not movers(machine), "the upload to be given up")
     machine.wait_for(lambda: (jobs.ids(), work_directories(machine)) == before, "the sweep")
-    machine.run(["rm", "/tmp/big"])
+    machine.run(["rm", "-r", "/tmp/many"])
