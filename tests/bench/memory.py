@@ -6,6 +6,7 @@ come among them, and what the daemons grew.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ _PARTS = {
     "joblet-init.service": "joblet-init",
     "joblet-supervisors.service": "supervisors",
 }
+_POLL_SECONDS = 0.02
 _IN_SCOPES = "anchors"
 _SLEEP = ["sleep", "3600"]
 
@@ -70,11 +72,18 @@ class Memory:
 
 def weigh(joblet: Joblet, jobs: int) -> Memory:
     """Start so many jobs that sleep, look, and end them."""
+    _await_nobody()
     idle = _footprint()
     started = joblet.start(_SLEEP, jobs)
     busy = _footprint()
     joblet.stop(started)
     return Memory(jobs, idle, busy)
+
+
+def _await_nobody() -> None:
+    """The end of a job is known a moment before its scope is gone."""
+    while any(procs.parent.name.endswith(".scope") for procs in _SLICE.rglob("cgroup.procs")):
+        time.sleep(_POLL_SECONDS)
 
 
 def pss_of(cgroup: Path) -> float:
