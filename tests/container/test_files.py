@@ -191,6 +191,8 @@ HOSTILE: dict[str, list[tuple[str, bytes] | tarfile.TarInfo]] = {
     "below a file": [("f", b"x"), ("f/g", b"x")],
     "too deep": [entry("/".join(["d"] * 1100))],
     "name too long": [entry("n" * 300)],
+    "not in ASCII": [entry("größe/../../up")],
+    "not to be printed": [entry("a\x01b/../../up")],
 }
 NAMED = {
     "up on the way": "d/../../up",
@@ -199,6 +201,7 @@ NAMED = {
     "below a link": "out",
     "below a file": "f/g",
     "too deep": "d/d/d",
+    "not to be printed": r"a\x01b/../../up",
     "name too long": "nnn",
 }
 

@@ -154,7 +154,9 @@ def _status(fields: dict[str, str | int], more: str = "") -> None:
     # Here, because it costs as much as the rest of the start, and nothing waits for it now.
     import json
 
-    _notify(f"STATUS={json.dumps(fields)}{more}")
+    # systemd takes backslashes for its own when it splits a notification, so none may be in it.
+    text = json.dumps(fields).replace("%", "%25").replace("\\", "%5C")
+    _notify(f"STATUS={text}{more}")
 
 
 def _notify(message: str) -> None:

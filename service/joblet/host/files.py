@@ -18,6 +18,7 @@ import os
 import secrets
 import signal
 from collections.abc import Sequence
+from urllib.parse import unquote
 
 from joblet.bus.connection import Typed
 from joblet.errors import DBUS_ERROR_PREFIX, HostFailure, JobletError, NotFound, RemoteError
@@ -248,7 +249,8 @@ def _refusal(outcome: ServiceOutcome) -> JobletError | None:
     """What joblet-files says of itself, in its own words; else what systemd says of it."""
     said: object = None
     try:
-        said = json.loads(outcome.status_text) if outcome.status_text else {}
+        # %-escapes, because systemd would take backslashes away
+        said = json.loads(unquote(outcome.status_text)) if outcome.status_text else {}
     except ValueError:
         # half a sentence of a program that was killed
         said = {}

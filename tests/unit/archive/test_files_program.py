@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -41,7 +42,7 @@ def run(
 
 def status(messages: list[str]) -> dict[str, Any]:
     assert messages[-1].startswith("STATUS=")
-    fields = json.loads(messages[-1].removeprefix("STATUS="))
+    fields = json.loads(unquote(messages[-1].removeprefix("STATUS=")))
     assert isinstance(fields, dict)
     return fields
 
@@ -88,11 +89,19 @@ def test_pack_is_ready_before_the_first_byte(source: Path, notified: Told) -> No
     assert status(notified()) == {"entries": 1, "bytes": 8 << 20, "skipped": 0}
 
 
+def test_no_backslash_is_in_what_systemd_is_told(dest: Path, notified: Told) -> None:
+    """It would take them away, and with them the sense."""
+    run(dest, "unpack", stdin=file("größe/../%5C\x01".encode()) + END)
+    (message,) = notified()
+    assert "\\" not in message
+    assert r"'größe/../%5C\x01'" in status([message.removesuffix("\nREADY=1")])["message"]
+
+
 def test_missing_path_is_told_and_nothing_is_written(source: Path, notified: Told) -> None:
     done = run(source, "pack", b"no\xff")
     assert (done.returncode, done.stdout) == (EXIT_FAILED, b"")
     assert notified() == [
-        'STATUS={"error": "NoSuchPath", "message": "there is no path \'no\\\\xff\'"}\nREADY=1'
+        'STATUS={"error": "NoSuchPath", "message": "there is no path \'no%5C%5Cxff\'"}\nREADY=1'
     ]
 
 
