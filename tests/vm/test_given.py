@@ -119,7 +119,7 @@ def test_secret_lies_nowhere_on_the_machine(vm: VirtualMachine, jobs: Jobs) -> N
     vm.run(["sync"])
     found = vm.run(["sh", "-c", SEARCH, value]).stdout
     assert found.splitlines() == ["searched"]
-    journal = vm.run(["journalctl", "--boot", "--all", "--output=export"]).stdout
-    assert value not in journal
+    journal = vm.run(["journalctl", "--boot", "--all", "--output=export"], text=False).stdout
+    assert value.encode() not in journal
     jobs.stop(job)
     jobs.wait(job)
