@@ -133,14 +133,14 @@ class Crew:
     def lose_anchor(self) -> None:
         """It was killed, or ended with its job; there will be another one."""
         if self.anchor is not None:
-            _see_off(self.anchor)
+            _see_off(self.anchor.fd, self.anchor.socket)
             self.anchor = None
 
     def dismiss_first(self) -> None:
         """End the next first process before it had a job. Idempotent."""
         if self._first is not None:
             signal.pidfd_send_signal(self._first.fd, signal.SIGKILL)
-            _see_off(self._first)
+            _see_off(self._first.fd, self._first.socket)
             self._first = None
 
 
@@ -161,10 +161,10 @@ def close_all_but(keep: list[int]) -> None:
     syscalls.close_range(low, 0xFFFFFFFF)
 
 
-def _see_off(child: Child) -> None:
-    child.socket.close()
-    os.waitid(os.P_PIDFD, child.fd, os.WEXITED)
-    os.close(child.fd)
+def _see_off(pidfd: int, sock: socket.socket) -> None:
+    sock.close()
+    os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
+    os.close(pidfd)
 
 
 def _fork(flags: int, body: Callable[[int], int]) -> Child:
@@ -187,7 +187,14 @@ def _fork(flags: int, body: Callable[[int], int]) -> Child:
         finally:
             os._exit(status)
     far.close()
-    return Child(procfs.identify(pid), pidfd, near)
+    try:
+        process = procfs.identify(pid)
+    except OSError:
+        # Nobody will speak of it again.
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        _see_off(pidfd, near)
+        raise
+    return Child(process, pidfd, near)
 
 
 def _be_anchor(end: int) -> int:
