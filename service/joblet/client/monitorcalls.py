@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ _ASKING_MAX = 16
 _ASK_AGAIN_S = 2.0
 
 
-class MonitorCalls:
+class MonitorCalls(ABC):
     """The methods of Monitor, for a client that can call and knows what is worth another try."""
 
     _restart_patience_s: float
@@ -109,6 +110,7 @@ class MonitorCalls:
             self._asking = asyncio.Semaphore(_ASKING_MAX)
         return self._asking
 
+    @abstractmethod
     async def _call(
         self,
         member: str,
@@ -119,7 +121,8 @@ class MonitorCalls:
         *,
         interface: str,
     ) -> list[object]:
-        raise NotImplementedError
+        """Of the whole client: one call with its answers. Raises RemoteError, Unreachable."""
 
+    @abstractmethod
     def _may_come_back(self, err: RemoteError | Unreachable) -> bool:
-        raise NotImplementedError
+        """Of the whole client: whether the daemon may answer a little later."""
