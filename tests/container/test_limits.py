@@ -35,7 +35,6 @@ SHOWN = {
     "TasksMax": "65",
     "RuntimeMaxUSec": "10min 500ms",
     "TimeoutStopUSec": "3s",
-    "DevicePolicy": "closed",
     "IOAccounting": "yes",
     "OOMPolicy": "continue",
 }
@@ -74,6 +73,23 @@ def test_scope_of_a_plain_job_has_the_defaults_and_no_other_limit(
         "MemoryMax": "infinity",
         "AllowedCPUs": "",
     }
+    jobs.stop(job)
+    jobs.wait(job)
+
+
+def test_no_process_of_a_scope_opens_a_device_of_the_host(machine: Machine, jobs: Jobs) -> None:
+    job = jobs.run("sleep", "1000")
+    jobs.wait_running(job)
+    cgroup = unit(machine, scope_of(job), "ControlGroup")["ControlGroup"]
+    # root, outside the job's namespaces and with all capabilities: the policy alone is in the way
+    enter = f'echo $$ >"/sys/fs/cgroup{cgroup}/cgroup.procs"; '
+    for device, outside, inside in (("/dev/net/tun", 0, 1), ("/dev/null", 0, 0)):
+        opened = f"dd if={device} count=0"
+        assert machine.run(["sh", "-c", opened], check=False).returncode == outside, device
+        entered = machine.run(["sh", "-c", enter + opened], check=False)
+        assert entered.returncode == inside, device
+        if inside:
+            assert "Operation not permitted" in entered.stderr
     jobs.stop(job)
     jobs.wait(job)
 

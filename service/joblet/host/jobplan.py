@@ -98,7 +98,6 @@ def scope_properties(job: Job, *, io_devices: Sequence[str]) -> list[ScopeProper
         # At shutdown jobs end before those who record their end.
         ScopeProperty("After", "as", ["jobletd.service", "joblet-supervisors.service"]),
         ScopeProperty("TimeoutStopUSec", "t", spec.grace_usec),
-        ScopeProperty("DevicePolicy", "s", "closed"),
         # Off by default, unlike that of memory: without it there is no io.stat to read totals from.
         ScopeProperty("IOAccounting", "b", True),
         # The job is killed as a group by its supervisor, who sees every OOM kill in memory.events.

@@ -42,7 +42,6 @@ PLAIN: dict[str, tuple[str, object]] = {
     "Slice": ("s", "joblet-jobs-03.slice"),
     "After": ("as", ["jobletd.service", "joblet-supervisors.service"]),
     "TimeoutStopUSec": ("t", 10_000_000),
-    "DevicePolicy": ("s", "closed"),
     "IOAccounting": ("b", True),
     "OOMPolicy": ("s", "continue"),
     "TasksMax": ("t", 4097),
