@@ -106,12 +106,11 @@ async def hasty(mock: Mock, connect: Open) -> AsyncIterator[Systemd]:
 
 
 async def start(manager: Systemd, unit: str = UNIT) -> None:
-    pidfds = [os.pidfd_open(os.getpid())]
+    pidfd = os.pidfd_open(os.getpid())
     try:
-        await manager.start_scope(unit, PROPERTIES, pids=[os.getpid()], pidfds=pidfds)
+        await manager.start_scope(unit, PROPERTIES, pid=os.getpid(), pidfd=pidfd)
     finally:
-        for fd in pidfds:
-            os.close(fd)
+        os.close(pidfd)
 
 
 # Start.

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from joblet.host import cgroup
 from joblet.host.machine import Layout
 from joblet.init import plan
 from joblet.init.plan import Step, step
@@ -177,12 +178,14 @@ class PlanMaker:
         self._work_quota = work_quota
         self._root = [*_root_steps(layout), *_etc_steps(layout)]
         self._devices = [*_dev_steps(), *_proc_steps()]
-        self._rest = [
+        self._until_gate = [
             step("sealed", "dev"),
             step("sealed", "."),
             step("pivot"),
-            # Not before it is in its scope with all its limits.
+            # Not before its scope stands, with all its limits.
             step("gate"),
+        ]
+        self._from_scope = [
             step("cgroup-namespace"),
             *[step("rlimit", *limit) for limit in _RLIMITS],
             step("reset", _UMASK),
@@ -206,7 +209,9 @@ class PlanMaker:
             step("tmpfs", "tmp", _RW, _tmpfs_options(spec.max_tmp or 0)),
             *self._devices,
             step("tmpfs", "dev/shm", _RW, _tmpfs_options(spec.max_shm or 0)),
-            *self._rest,
+            *self._until_gate,
+            step("scope", cgroup.place(job)),
+            *self._from_scope,
             # Last, so that everything above belongs to the host's user namespace.
             step("user-namespace", job.first_id, RANGE_SIZE),
             step("identity", spec.uid, spec.uid),

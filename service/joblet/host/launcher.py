@@ -82,8 +82,8 @@ class Launcher:
             await self._systemd.start_scope(
                 scope_name(job.id),
                 jobplan.scope_properties(job, io_devices=self._io_devices),
-                pids=[birth.anchor_pid, birth.first_pid],
-                pidfds=birth.pidfds,
+                pid=birth.anchor_pid,
+                pidfd=birth.anchor_fd,
             )
             await cleared
             failpoints.hit("launch.before-gate")

@@ -117,6 +117,7 @@ _WORDS: dict[bytes, Callable[..., str]] = {
     b"sealed": lambda path: f"make {'the root' if path == '.' else f'/{path}'} read-only",
     b"pivot": lambda: "enter the new root and detach the host's",
     b"gate": lambda: "wait until the scope stands with all its limits",
+    b"scope": lambda cgroup: f"move into the scope: /{cgroup}",
     b"cgroup-namespace": lambda: "enter a new cgroup namespace",
     b"rlimit": _rlimit,
     b"reset": lambda umask: (

@@ -29,13 +29,12 @@ _SPAWN_DEADLINE_S = 30.0
 
 
 class Birth:
-    """A job under way: its processes wait at the gate. Close it in any case."""
+    """A job under way: its first process waits at the gate. Close it in any case."""
 
-    def __init__(self, gate: int, spawned: Spawned, pidfds: list[int]) -> None:
+    def __init__(self, gate: int, spawned: Spawned, anchor_fd: int) -> None:
         self._gate = gate
         self.anchor_pid = spawned.anchor_pid
-        self.first_pid = spawned.first_pid
-        self.pidfds = pidfds
+        self.anchor_fd = anchor_fd
 
     def open_gate(self) -> None:
         """Let the first process go on to the user's program."""
@@ -45,10 +44,11 @@ class Birth:
         self._close_gate()
 
     def close(self) -> None:
-        """Close the gate and the pidfds; unless the gate was opened the job will not run."""
+        """Close gate and pidfd; unless the gate was opened the job will not run. Idempotent."""
         self._close_gate()
-        while self.pidfds:
-            os.close(self.pidfds.pop())
+        if self.anchor_fd >= 0:
+            os.close(self.anchor_fd)
+            self.anchor_fd = -1
 
     def _close_gate(self) -> None:
         if self._gate >= 0:
@@ -60,6 +60,7 @@ class _Waiting:
     __slots__ = ("spawned", "started")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        # with the pidfds of its anchor and its first process
         self.spawned: asyncio.Future[tuple[Spawned, list[int]]] = loop.create_future()
         self.started: asyncio.Future[Launched | None] = loop.create_future()
 
@@ -100,14 +101,16 @@ class Spawner:
                 os.close(plan_fd)
                 os.close(gate_end)
             async with asyncio.timeout(_SPAWN_DEADLINE_S):
-                spawned, pidfds = await waiting.spawned
+                spawned, (anchor_fd, first_fd) = await waiting.spawned
         except TimeoutError as err:
             self._give_up(job_id, gate)
             raise HostFailure("spawn", 0, "joblet-init does not answer") from err
         except BaseException:
             self._give_up(job_id, gate)
             raise
-        return Birth(gate, spawned, pidfds)
+        # It moves into its scope by itself.
+        os.close(first_fd)
+        return Birth(gate, spawned, anchor_fd)
 
     def _give_up(self, job_id: str, gate: int) -> None:
         os.close(gate)

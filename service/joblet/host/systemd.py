@@ -38,7 +38,7 @@ _UNKNOWN_PROPERTY = (
 )
 # PID 1 answers within milliseconds; a reload of a large host takes seconds.
 _CALL_DEADLINE_S = 30.0
-# Starting a scope moves two processes; slower than this and the host is in trouble.
+# Starting a scope moves one process; slower than this and the host is in trouble.
 _START_DEADLINE_S = 60.0
 # Beyond the job's own grace: what the manager needs to notice that a scope is empty.
 _STOP_MARGIN_S = 30.0
@@ -84,10 +84,10 @@ class Systemd:
         unit: str,
         properties: Sequence[ScopeProperty],
         *,
-        pids: Sequence[int],
-        pidfds: Sequence[int],
+        pid: int,
+        pidfd: int,
     ) -> None:
-        """Create a scope around processes; returns when they are in it, limits in force.
+        """Create a scope around a process; returns when it is in there, limits in force.
 
         Raises HostFailure, ConnectionError when the bus is gone.
         """
@@ -96,15 +96,15 @@ class Systemd:
             try:
                 if self._takes_pidfds:
                     try:
-                        processes = ("PIDFDs", Typed("ah", list(pidfds)))
-                        await self._start(unit, [*fixed, processes])
+                        process = ("PIDFDs", Typed("ah", [pidfd]))
+                        await self._start(unit, [*fixed, process])
                     except RemoteError as err:
                         if err.dbus_name not in _UNKNOWN_PROPERTY or "PIDFDs" not in str(err):
                             raise
                         log.info("this systemd takes no PIDFDs, going on with PIDs")
                         self._takes_pidfds = False
                 if not self._takes_pidfds:
-                    await self._start(unit, [*fixed, ("PIDs", Typed("au", list(pids)))])
+                    await self._start(unit, [*fixed, ("PIDs", Typed("au", [pid]))])
                 async with asyncio.timeout(self._start_deadline_s):
                     result = await removed
             except Unreachable as err:

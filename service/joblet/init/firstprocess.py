@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from joblet import failpoints
 from joblet.init import identity, mounts, network, plan, report, syscalls
+from joblet.init.procfs import CGROUP_ROOT
 from joblet.init.state import Setup
 
 DEFAULT_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -145,6 +146,7 @@ _EXECUTORS: dict[bytes, Callable[..., None]] = {
     b"sealed": mounts.sealed,
     b"pivot": mounts.pivot,
     b"gate": _gate,
+    b"scope": identity.scope,
     b"cgroup-namespace": identity.cgroup_namespace,
     b"rlimit": identity.rlimit,
     b"reset": identity.reset,
@@ -162,6 +164,7 @@ def settle_in(setup: Setup) -> None:
     os.setsid()
     setup.oom_score_fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
     setup.status_fd = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
+    setup.cgroup_fd = os.open(CGROUP_ROOT, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     os.umask(0o022)
 
 

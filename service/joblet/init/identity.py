@@ -20,6 +20,16 @@ def namespaces(_setup: Setup, flags: int) -> None:
     sys.unshare(flags)
 
 
+def scope(setup: Setup, cgroup: bytes) -> None:
+    """Move into the job's scope, which has all its limits and holds its anchor already.
+
+    systemd could do it, but looks at a process for a fifth of a millisecond before it moves it.
+    """
+    procs = os.open(cgroup + b"/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC, dir_fd=setup.cgroup_fd)
+    os.write(procs, b"0")
+    os.close(procs)
+
+
 def cgroup_namespace(_setup: Setup) -> None:
     """The job's scope becomes its cgroup root; only right once it is in its scope."""
     sys.unshare(sys.CLONE_NEWCGROUP)

@@ -42,6 +42,7 @@ STEPS: dict[bytes, str] = {
     b"sealed": "b",  # path of a mount in the new root that becomes read-only
     b"pivot": "",
     b"gate": "",
+    b"scope": "b",  # the cgroup of the job's scope, from the root of the hierarchy
     b"cgroup-namespace": "",
     b"rlimit": "www",  # resource, soft, hard
     b"reset": "w",  # umask; everything else that a process inherits goes to its default

@@ -8,6 +8,7 @@ class Setup:
 
     __slots__ = (
         "after_gate",
+        "cgroup_fd",
         "command",
         "environment",
         "gate_fd",
@@ -29,9 +30,10 @@ class Setup:
         self.work_fd = -1
         self.gate_fd = -1
         self.root_fd = -1
-        # of the host's procfs, opened while the host's root is still the root
+        # of the host's file systems, opened while the host's root is still the root
         self.oom_score_fd = -1
         self.status_fd = -1
+        self.cgroup_fd = -1
         self.environment: list[bytes] = []
         self.with_init = False
         self.after_gate = b""  # what the fail-point after the gate is armed with
