@@ -21,7 +21,7 @@ from joblet.core.locks import KeyedLocks
 from joblet.core.ports import Clock, JobFiles, JobHost, JobStore, SecretStore, WorkFiles
 from joblet.core.scheduler import Scheduler
 from joblet.core.slices import Slices
-from joblet.core.submissions import NO_SECRETS, Submissions
+from joblet.core.submissions import NO_SECRETS, Submissions, to_the_end
 from joblet.core.tasks import Tasks
 from joblet.core.timers import Timers
 from joblet.core.verdict import Verdict
@@ -188,14 +188,46 @@ class JobManager:
 
         Raises InvalidSpec, Exhausted, HostFailure.
         """
-        job = await self._submissions.accept(
-            spec, owner_uid=owner_uid, remote=remote, draft=draft, secrets=secrets
-        )
-        self._live[job.id] = job
-        self._submissions.known(job)
+        job = await self._submissions.prepare(spec, owner_uid=owner_uid, remote=remote, draft=draft)
+        if draft is None and not secrets and self._may_begin(job):
+            await self._submit_beginning(job)
+            return job
+        await self._submissions.insert(job, draft=draft, secrets=secrets)
+        self._listed(job)
         self._events.publish(JobNew(job))
         self.enqueue(job)
         return job
+
+    def _may_begin(self, job: Job) -> bool:
+        due = job.state is JobState.PENDING
+        return due and self._started and self._scheduler.vacant(len(self._active))
+
+    async def _submit_beginning(self, job: Job) -> None:
+        """Accept a job that need not wait: its row is written while its processes are made.
+
+        The gate opens when the row is on disk, so if that fails nothing has run.
+        """
+        begun = self._beginning(job)
+        self._active.add(job.id)
+
+        async def insert() -> None:
+            await self._submissions.insert(begun, draft=None, secrets=NO_SECRETS)
+            self._listed(begun)
+            self._events.publish(JobNew(job))
+            self._events.publish(JobChanged(begun))
+
+        row = asyncio.ensure_future(insert())
+        self._tasks.start(self._launch_beginning(begun, row), f"{job.id}: launch")
+        try:
+            await to_the_end(row)
+        except BaseException:
+            # Nothing of the job is left when its client hears of it.
+            async with self._locks.held(job.id):
+                raise
+
+    def _listed(self, job: Job) -> None:
+        self._live[job.id] = job
+        self._submissions.known(job)
 
     def explain(
         self, spec: JobSpec, *, owner_uid: int, secrets: Mapping[str, str] = NO_SECRETS
@@ -432,51 +464,86 @@ class JobManager:
                 return
             if job.state is JobState.SCHEDULED:
                 job = job.moved(JobState.PENDING)
-            job = job.moved(
-                JobState.INITIALIZING,
-                shard=self._slices.take(job),
-                boot_id=self._host.boot_id(),
-            )
-            job = self._work.assign(job)
+            job = self._beginning(job)
             self._live[job_id] = job
             self._events.publish(JobChanged(job))
+            written = asyncio.ensure_future(self._store.save(job, durable=True))
+            ended = not await self._begin(job, written)
+        if ended:
+            await self.settle_now(job_id)
+
+    async def _launch_beginning(self, job: Job, row: asyncio.Future[None]) -> None:
+        async with self._locks.held(job.id):
+            ended = not await self._begin(job, row)
+        if ended:
+            await self.settle_now(job.id)
+
+    def _beginning(self, job: Job) -> Job:
+        """The job with all that it needs to be launched. Raises Exhausted."""
+        job = self._work.assign(job)
+        return job.moved(
+            JobState.INITIALIZING, shard=self._slices.take(job), boot_id=self._host.boot_id()
+        )
+
+    async def _begin(self, job: Job, written: asyncio.Future[None]) -> bool:
+        """Launch a job whose row is being written; its lock is held.
+
+        Before the gate opens the disk knows that the job may have run: after a power cut it is
+        lost, not run a second time. False: it ended before it could tell us; the exit record has
+        the reason.
+        """
+        try:
             try:
-                self._files.create(job_id)
+                self._files.create(job.id)
                 self._work.create(job)
                 secrets = await self._secrets_of(job)
-                files = self._files.open_for_writing(job_id)
-                # Before the gate opens the disk knows that the job may have run: after a power
-                # cut it is lost, not run a second time.
-                durable = asyncio.ensure_future(self._store.save(job, durable=True))
-                try:
-                    launched = await self._host.launch(job, files, durable, secrets)
-                finally:
-                    await asyncio.wait([durable])
-                    # If the launch did not get as far as waiting for it, its error is not news.
-                    durable.exception()
-            except ConnectionError as err:
-                await self._launch_again(job, str(err))
-                return
-            except (JobletError, OSError, ValueError) as err:
-                if isinstance(err, HostFailure) and (self._held or await self._going_down()):
-                    await self.requeue(job)
-                    return
-                log.warning("%s: launch failed: %s", job_id, err)
-                failure = Verdict(JobState.FAILED, Reason.SETUP, verdict.EXIT_SETUP, str(err))
-                ended = self._host.ended(job_id)
-                if ended is not None and ended.setup_step:
-                    # The cause, where what failed here may be its consequence.
-                    failure = verdict.judge(job, ended, shutting_down=False)
-                # A scope that could not be started is there, and failed.
-                await self._finish(job, failure, ended, suspicious=True)
-                return
-            self._launches.pop(job_id, None)
-            if launched is not None:
-                await self._began(job, launched.started_usec)
-            failpoints.between("launch.running")
-        if launched is None:
-            # It ended before it could tell us; the exit record has the reason.
-            await self.settle_now(job_id)
+                files = self._files.open_for_writing(job.id)
+                launched = await self._host.launch(job, files, written, secrets)
+            finally:
+                await asyncio.wait([written])
+                # If the launch did not get as far as waiting for it, its error is not news.
+                written.exception()
+        except (ConnectionError, JobletError, OSError, ValueError) as err:
+            if job.id in self._live:
+                await self._not_begun(job, err)
+            else:
+                # Its row could not be written: the job never was.
+                await self._forget(job)
+            return True
+        self._launches.pop(job.id, None)
+        if launched is not None:
+            await self._began(job, launched.started_usec)
+        failpoints.between("launch.running")
+        return launched is not None
+
+    async def _not_begun(self, job: Job, err: Exception) -> None:
+        """A launch failed."""
+        if isinstance(err, ConnectionError):
+            await self._launch_again(job, str(err))
+            return
+        if isinstance(err, HostFailure) and (self._held or await self._going_down()):
+            await self.requeue(job)
+            return
+        log.warning("%s: launch failed: %s", job.id, err)
+        failure = Verdict(JobState.FAILED, Reason.SETUP, verdict.EXIT_SETUP, str(err))
+        ended = self._host.ended(job.id)
+        if ended is not None and ended.setup_step:
+            # The cause, where what failed here may be its consequence.
+            failure = verdict.judge(job, ended, shutting_down=False)
+        # A scope that could not be started is there, and failed.
+        await self._finish(job, failure, ended, suspicious=True)
+
+    async def _forget(self, job: Job) -> None:
+        """Leave nothing of a job that was being launched and has no row."""
+        await self._clear(job, suspicious=True)
+        try:
+            await asyncio.to_thread(self._files.remove, job.id)
+        except HostFailure as err:
+            # The next daemon removes files without a row.
+            log.warning("%s: %s", job.id, err)
+        self._work.unassign(job)
+        self._release(job.id)
+        self._kick()
 
     async def _secrets_of(self, job: Job) -> Mapping[str, str]:
         if not job.spec.secret_names:

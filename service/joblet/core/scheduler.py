@@ -53,6 +53,12 @@ class Scheduler:
                 return job_id
         return None
 
+    def vacant(self, running: int) -> bool:
+        """Whether a job that is due now would be the next, and has room."""
+        while self._due and self._due[0][2] not in self._queued:
+            heapq.heappop(self._due)
+        return running < self.max_running and not self._due
+
     def next_due_usec(self) -> int | None:
         """When the earliest scheduled job is due, or None."""
         while self._later and self._later[0][2] not in self._queued:

@@ -55,7 +55,7 @@ class Submissions:
         self._clock = clock
         self._tasks = tasks
         self._waiting = waiting
-        self._coming: set[str] = set()  # jobs whose secrets are kept, and whose row is not yet
+        self._coming: set[str] = set()  # jobs that have secrets or a log, and no row yet
         self._seq = 0
 
     async def load(self) -> None:
@@ -68,7 +68,7 @@ class Submissions:
         return self._work.drafts | self._coming
 
     async def upload(self, spec: JobSpec, upload: Upload, caller: Caller) -> Draft:
-        """Fill the work directory of a job to come, which `accept` is to take.
+        """Fill the work directory of a job to come, which `prepare` is to take.
 
         Nothing is left when this raises or is cancelled. Raises InvalidSpec and what else the
         archive is refused with, Exhausted, HostFailure.
@@ -83,31 +83,38 @@ class Submissions:
             raise Exhausted(f"{waiting} jobs are waiting already; try again when some have ended")
         return settled
 
-    async def accept(
-        self,
-        spec: JobSpec,
-        *,
-        owner_uid: int,
-        remote: Remote | None = None,
-        draft: Draft | None = None,
-        secrets: Mapping[str, str] = NO_SECRETS,
+    async def prepare(
+        self, spec: JobSpec, *, owner_uid: int, remote: Remote | None, draft: Draft | None
     ) -> Job:
-        """A row for a job; it is durable when this returns, its secrets included.
+        """The job that a spec makes; `insert` is to follow.
 
-        What was uploaded for it is gone when this raises.
-
-        Raises InvalidSpec, Exhausted, HostFailure.
+        What was uploaded for it is gone when this raises InvalidSpec or Exhausted.
         """
         try:
-            job = self._new_job(self._admitted(spec), owner_uid, remote, draft)
+            return self._new_job(self._admitted(spec), owner_uid, remote, draft)
+        except BaseException:
+            await self._discard(draft)
+            raise
+
+    async def insert(self, job: Job, *, draft: Draft | None, secrets: Mapping[str, str]) -> None:
+        """A row for a job; it is durable when this returns, its secrets included.
+
+        What was uploaded for it is gone when this raises HostFailure.
+        """
+        # Files, too, that the manager may make for it meanwhile are somebody's.
+        self._coming.add(job.id)
+        try:
             await self._insert(job, secrets)
         except BaseException:
-            if draft is not None:
-                await asyncio.shield(self._work.discard(draft))
+            self._coming.discard(job.id)
+            await self._discard(draft)
             raise
         if draft is not None:
             self._work.accepted(draft)
-        return job
+
+    async def _discard(self, draft: Draft | None) -> None:
+        if draft is not None:
+            await asyncio.shield(self._work.discard(draft))
 
     def known(self, job: Job) -> None:
         """The manager has taken the job over: it is no job to come any more."""
@@ -162,13 +169,11 @@ class Submissions:
         try:
             if secrets:
                 # First these: a row promises them.
-                self._coming.add(job.id)
                 await self._secrets.keep(job.id, secrets)
-            await _to_the_end(self._store.insert(job))
+            await to_the_end(self._store.insert(job))
         except BaseException as err:
             if secrets:
                 self._secrets.drop(job.id)
-                self._coming.discard(job.id)
             if isinstance(err, HostFailure):
                 # A disk that reports an error may have taken it all the same, and the next daemon
                 # would run what this client is told has failed.
@@ -183,7 +188,7 @@ class Submissions:
             log.warning("%s: refused, and perhaps on disk: %s", job_id, err)
 
 
-async def _to_the_end(work: Awaitable[None]) -> None:
+async def to_the_end(work: Awaitable[None]) -> None:
     """Wait for it even when cancelled: what it does cannot be taken back half-way.
 
     A cancellation counts for nothing if it succeeds all the same.

@@ -11,7 +11,7 @@ import os
 from collections.abc import Awaitable, Mapping, Sequence
 
 from joblet import failpoints
-from joblet.errors import HostFailure
+from joblet.errors import JobletError
 from joblet.host import cgroup, jobplan, machine, planwords, processes
 from joblet.host.jobplan import PlanMaker, ScopeProperty
 from joblet.host.runs import RunDirectory
@@ -88,7 +88,7 @@ class Launcher:
             await cleared
             failpoints.hit("launch.before-gate")
             birth.open_gate()
-        except (HostFailure, OSError):
+        except (JobletError, OSError):
             birth.close()
             # The supervisor finds the gate closed, says so in an exit record and pokes us. Before
             # that the job's directory and log are still in its hands.

@@ -28,10 +28,14 @@ LATER = replace(TRUE, start_at_usec=LATER_USEC)
 async def test_an_accepted_job_is_on_disk_before_its_client_knows(
     world: World, start: Start
 ) -> None:
-    daemon = await start()
-    job = await daemon.submit()
+    daemon = await start(max_running=1)
+    first, job = await daemon.submit(), await daemon.submit()
+    # One had room, so its row was written as that of a job which may run already.
+    assert world.disk.rows[first.id].state is JobState.INITIALIZING
     assert world.disk.rows[job.id].state is JobState.PENDING
-    assert (job.seq, job.due_usec, job.submitted_usec) == (1, EPOCH_USEC, EPOCH_USEC)
+    assert (first.state, job.state) == (JobState.PENDING, JobState.PENDING)
+    assert (first.seq, job.seq) == (1, 2)
+    assert (job.due_usec, job.submitted_usec) == (EPOCH_USEC, EPOCH_USEC)
 
 
 async def test_a_job_runs_to_its_end(world: World, start: Start) -> None:

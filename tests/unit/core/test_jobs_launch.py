@@ -11,7 +11,7 @@ import pytest
 from joblet.errors import HostFailure
 from joblet.model.job import JobState, Reason
 from tests.fakes.clock import EPOCH_USEC
-from tests.fakes.daemon import TRUE, World
+from tests.fakes.daemon import TRUE, Gate, World
 from tests.fakes.host import Attempt
 from tests.unit.core.conftest import Start
 
@@ -84,13 +84,16 @@ async def test_a_log_that_cannot_be_made_fails_the_job(world: World, start: Star
 async def test_nothing_runs_before_the_disk_knows_that_it_may_have_run(
     world: World, start: Start
 ) -> None:
-    daemon = await start()
-    world.host.attempts.append(Attempt(hold=(held := asyncio.Event())))
+    daemon = await start(max_running=1)
+    world.host.attempts += [Attempt(), Attempt(hold=(held := asyncio.Event()))]
+    first = await daemon.run()
     job = await daemon.submit()
+    world.host.end(first.id)
+    await daemon.ended(first.id)
     world.disk.full = True
     held.set()
     await daemon.hold(lambda: job.id in world.host.runs and world.host.runs[job.id].ended)
-    assert world.host.executions == {}
+    assert world.host.executions == {first.id: 1}
     world.disk.full = False
     assert (await daemon.ended(job.id)).state is JobState.FAILED
 
@@ -109,15 +112,70 @@ async def test_a_job_whose_launch_and_row_both_fail_leaves_no_exception_behind(
 ) -> None:
     unseen: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
-    daemon = await start()
+    daemon = await start(max_running=1)
+    world.host.attempts += [Attempt(), Attempt(refused=REFUSED)]
+    first = await daemon.run()
     job = await daemon.submit()
+    world.host.end(first.id)
+    await daemon.ended(first.id)
     world.disk.full = True
-    world.host.attempts.append(Attempt(refused=REFUSED))
-    await daemon.hold(lambda: world.host.launches)
+    await daemon.hold(lambda: job.id in world.host.launches)
     await asyncio.sleep(3 * RETRY_S)
     world.disk.full = False
     assert (await daemon.ended(job.id)).detail == str(REFUSED)
     assert unseen == []
+
+
+@pytest.mark.parametrize(
+    "attempt", [Attempt(), Attempt(refused=REFUSED), Attempt(refused=GONE), Attempt(no_scope=GONE)]
+)
+async def test_of_a_job_whose_first_row_the_disk_refuses_nothing_is_left(
+    world: World, start: Start, attempt: Attempt
+) -> None:
+    unseen: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
+    daemon = await start(max_running=1, id_ranges=1)
+    world.host.attempts.append(attempt)
+    world.disk.full = True
+    with pytest.raises(HostFailure):
+        await daemon.submit()
+    assert (world.host.runs, world.host.scopes, world.host.executions) == ({}, {}, {})
+    assert (world.shelf.logs, world.shelf.work, world.disk.rows) == ({}, {}, {})
+    assert (daemon.seen.events, daemon.manager.live(), daemon.manager.drafts) == ([], [], set())
+    world.disk.full = False
+    # Place, ids and slice are free again.
+    await daemon.run()
+    assert unseen == []
+
+
+async def test_a_client_that_goes_away_while_its_row_is_written_has_submitted(
+    world: World, start: Start
+) -> None:
+    gate = Gate()
+    daemon = await start(pace=gate)
+    gate.close()
+    submission = asyncio.create_task(daemon.submit())
+    await gate.reached.wait()
+    submission.cancel()
+    await asyncio.sleep(0)
+    gate.passage.set()
+    job = await submission
+    await daemon.until(job.id, JobState.RUNNING)
+    assert world.host.executions == {job.id: 1}
+
+
+async def test_a_job_that_finds_others_waiting_waits_behind_them(
+    world: World, start: Start
+) -> None:
+    daemon = await start(max_running=1)
+    first = await daemon.run()
+    second, third = await daemon.submit(), await daemon.submit()
+    world.host.end(first.id)
+    await daemon.until(second.id, JobState.RUNNING)
+    assert world.disk.rows[third.id].state is JobState.PENDING
+    world.host.end(second.id)
+    await daemon.until(third.id, JobState.RUNNING)
+    assert world.host.launches == [first.id, second.id, third.id]
 
 
 async def test_a_launch_is_tried_again_when_joblet_init_goes_away(
