@@ -202,7 +202,7 @@ class Connection:
             signature=signature,
             body=encode(signature, body, []),
         )
-        self._outbox.put(data)
+        self._outbox.put(data, patient=True)
 
     def emit_changed(self, path: str, interface: str, changed: Mapping[str, Typed]) -> None:
         """PropertiesChanged; merged with one of the same object that still waits.

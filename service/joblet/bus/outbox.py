@@ -1,8 +1,10 @@
 """The send queue: messages go in order, several in one write; what the socket refuses waits here.
 
 Nothing that was put in is dropped while the connection lives. Changes of properties of one object
-are merged while they wait. Writers who can wait call `drained` and are held up while the queue is
-long; those who cannot (signals of core) are bounded by the work of those who can.
+are merged while they wait. A signal waits a moment for the next message, since each write wakes the
+bus; a call or an answer goes at once and takes along what is in front of it. Writers who can wait
+call `drained` and are held up while the queue is long; those who cannot (signals of core) are
+bounded by the work of those who can.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ LOW_WATER = 200
 # One write: what a socket buffer of the usual size takes, and below IOV_MAX.
 _WRITE_BYTES = 1 << 16
 _WRITE_MESSAGES = 64
+# What a signal may wait for company. Each write costs us and the bus 0.1 ms.
+_PATIENCE_S = 0.002
 
 MergeKey = tuple[str, str]
 
@@ -57,6 +61,7 @@ class Outbox:
         self._mergeable: set[MergeKey] = set()
         self._in_flight: list[Entry] = []
         self._scheduled = False
+        self._timer: asyncio.TimerHandle | None = None  # while patient messages alone wait
         self._drained = asyncio.Event()
         self._drained.set()
         self._empty = asyncio.Event()
@@ -66,18 +71,18 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._waiting) + len(self._in_flight)
 
-    def put(self, data: bytes, fds: Sequence[int] = ()) -> Entry:
-        """Queue a message.
+    def put(self, data: bytes, fds: Sequence[int] = (), *, patient: bool = False) -> Entry:
+        """Queue a message; a patient one may go with the next that is not.
 
         Raises Unreachable when the connection is gone; the descriptors are closed in any case.
         """
         entry = Entry(data, fds)
-        self._add(entry)
+        self._add(entry, patient=patient)
         return entry
 
     def put_mergeable(self, key: MergeKey, make: Callable[[], bytes]) -> None:
-        """Queue a message that is made when it goes; no other may wait with this key."""
-        self._add(_Mergeable(key, make))
+        """Queue a patient message that is made when it goes; no other may wait with this key."""
+        self._add(_Mergeable(key, make), patient=True)
         self._mergeable.add(key)
 
     def waits(self, key: MergeKey) -> bool:
@@ -100,6 +105,8 @@ class Outbox:
     def close(self) -> None:
         """Give up what waits; wakes all who wait for it."""
         self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
         for entry in (*self._in_flight, *self._waiting):
             close_all(entry.fds)
         self._in_flight = []
@@ -108,7 +115,7 @@ class Outbox:
         self._drained.set()
         self._empty.set()
 
-    def _add(self, entry: Entry) -> None:
+    def _add(self, entry: Entry, *, patient: bool) -> None:
         if self._closed:
             close_all(entry.fds)
             raise Unreachable("the connection to the bus is closed")
@@ -116,13 +123,21 @@ class Outbox:
         self._empty.clear()
         if len(self._waiting) > HIGH_WATER:
             self._drained.clear()
+        if self._scheduled or self._in_flight:
+            return
+        if patient:
+            if self._timer is None:
+                self._timer = self._loop.call_later(_PATIENCE_S, self._flush)
+            return
         # At the end of this round of the event loop: what else it makes goes in the same write.
-        if not self._scheduled and not self._in_flight:
-            self._scheduled = True
-            self._loop.call_soon(self._flush)
+        self._scheduled = True
+        self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         self._scheduled = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         while self._waiting and not self._in_flight:
             batch = self._next_batch()
             if not batch:
