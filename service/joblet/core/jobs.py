@@ -704,7 +704,7 @@ class JobManager:
         if ended is None or ended.gate_closed or ended.status_lost:
             # No supervisor may have done it.
             self._seal(job.id)
-        self._waiters.tell(done)
+        await self._waiters.tell(done)
         self._events.publish(JobFinished(done))
         if has_traces:
             # A stop, a timeout, a failed launch or an unknown end may leave a failed scope behind.

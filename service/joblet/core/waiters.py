@@ -28,8 +28,13 @@ class Waiters:
             if not waiting:
                 self._futures.pop(job_id, None)
 
-    def tell(self, job: Job) -> None:
-        """A job has ended."""
+    async def tell(self, job: Job) -> None:
+        """A job has ended. Returns when those who wait have answered their clients."""
+        if job.id not in self._futures:
+            return
         for future in self._futures.get(job.id, ()):
             if not future.done():
                 future.set_result(job)
+        # One round of the loop for their answers, one for what sends them.
+        for _ in range(2):
+            await asyncio.sleep(0)

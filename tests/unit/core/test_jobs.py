@@ -46,13 +46,13 @@ async def test_a_job_runs_to_its_end(world: World, start: Start) -> None:
     assert (done.state, done.reason, done.exit_code) == (JobState.COMPLETED, Reason.EXIT, 0)
     assert (done.accounting.cpu_usec, done.log_bytes) == (7, 12)
     assert world.disk.rows[job.id] == done
+    await daemon.quiet()
     assert daemon.seen.names(job.id) == [
         "JobNew PENDING",
         "JobChanged INITIALIZING",
         "JobChanged RUNNING",
         "JobFinished COMPLETED",
     ]
-    await daemon.quiet()
     assert (daemon.manager.live(), world.host.clears) == ([], [(job.id, False)])
 
 

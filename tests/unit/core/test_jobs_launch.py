@@ -141,7 +141,7 @@ async def test_of_a_job_whose_first_row_the_disk_refuses_nothing_is_left(
         await daemon.submit()
     assert (world.host.runs, world.host.scopes, world.host.executions) == ({}, {}, {})
     assert (world.shelf.logs, world.shelf.work, world.disk.rows) == ({}, {}, {})
-    assert (daemon.seen.events, daemon.manager.live(), daemon.manager.drafts) == ([], [], set())
+    assert (daemon.seen.events, daemon.manager.live(), [*daemon.manager.drafts]) == ([], [], [])
     world.disk.full = False
     # Place, ids and slice are free again.
     await daemon.run()
@@ -229,6 +229,7 @@ async def test_a_program_that_ends_before_its_start_is_told_is_settled(
     world.host.attempts.append(Attempt(ends={"exit_status": 3}))
     done = await daemon.ended((await daemon.submit()).id)
     assert (done.state, done.exit_code, done.started_usec) == (JobState.FAILED, 3, EPOCH_USEC)
+    await daemon.quiet()
     assert daemon.seen.names(done.id)[1:] == ["JobChanged INITIALIZING", "JobFinished FAILED"]
     await daemon.quiet()
 
