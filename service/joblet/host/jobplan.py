@@ -182,13 +182,10 @@ class PlanMaker:
             step("sealed", "dev"),
             step("sealed", "."),
             step("pivot"),
-            # Not before its scope stands, with all its limits.
-            step("gate"),
-        ]
-        self._from_scope = [
-            step("cgroup-namespace"),
             *[step("rlimit", *limit) for limit in _RLIMITS],
             step("reset", _UMASK),
+            # Not before its scope stands, with all its limits; so little is left to do behind it.
+            step("gate"),
         ]
 
     def steps(self, job: Job, secrets: Mapping[str, str]) -> list[Step]:
@@ -211,7 +208,7 @@ class PlanMaker:
             step("tmpfs", "dev/shm", _RW, _tmpfs_options(spec.max_shm or 0)),
             *self._until_gate,
             step("scope", cgroup.place(job)),
-            *self._from_scope,
+            step("cgroup-namespace"),
             # Last, so that everything above belongs to the host's user namespace.
             step("user-namespace", job.first_id, RANGE_SIZE),
             step("identity", spec.uid, spec.uid),

@@ -165,7 +165,8 @@ def settle_in(setup: Setup) -> None:
     setup.oom_score_fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
     setup.status_fd = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
     setup.cgroup_fd = os.open(CGROUP_ROOT, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    os.umask(0o022)
+    # What the plan makes has the modes that it says; `reset` sets the job's own.
+    os.umask(0)
 
 
 def run(setup: Setup, plan_fd: int, *, trace: bool) -> int:

@@ -84,14 +84,7 @@ def user_namespace(setup: Setup, first: int, count: int) -> None:
 
 def identity(_setup: Setup, uid: int, gid: int) -> None:
     """Unprivileged ids, no capability in any set, none ever to come back."""
-    for capability in range(64):
-        try:
-            sys.prctl(sys.PR_CAPBSET_DROP, capability)
-        except OSError as err:
-            # past the last capability of this kernel
-            if capability > 0 and err.errno == errno.EINVAL:
-                break
-            raise
+    sys.drop_bounding_set()
     sys.prctl(sys.PR_CAP_AMBIENT, sys.PR_CAP_AMBIENT_CLEAR_ALL)
     os.setgroups([])
     os.setresgid(gid, gid, gid)

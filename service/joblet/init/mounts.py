@@ -81,12 +81,7 @@ def root(setup: Setup, mount_point: bytes, options: bytes) -> None:
 def directory(setup: Setup, path: bytes, mode: int) -> None:
     """A directory of ours."""
 
-    def make(name: bytes, parent: int) -> None:
-        os.mkdir(name, mode, dir_fd=parent)
-        # mkdir is subject to the umask, chmod is not
-        os.chmod(name, mode, dir_fd=parent)
-
-    _make(setup, path, make)
+    _make_directory(setup, path, mode)
 
 
 def symlink(setup: Setup, target: bytes, path: bytes) -> None:
@@ -101,7 +96,6 @@ def file(setup: Setup, path: bytes, mode: int, content: bytes) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(name, flags, mode, dir_fd=parent)
         try:
-            os.fchmod(fd, mode)
             view = memoryview(content)
             while view:
                 view = view[os.write(fd, view) :]
@@ -159,11 +153,9 @@ def proc(setup: Setup, path: bytes) -> None:
 def device(setup: Setup, path: bytes, major: int, minor: int) -> None:
     """A character device for everyone to read and write."""
 
-    def make(name: bytes, parent: int) -> None:
-        os.mknod(name, 0o666 | stat.S_IFCHR, os.makedev(major, minor), dir_fd=parent)
-        os.chmod(name, 0o666, dir_fd=parent)  # noqa: S103
-
-    _make(setup, path, make)
+    number = os.makedev(major, minor)
+    mode = 0o666 | stat.S_IFCHR
+    _make(setup, path, lambda name, parent: os.mknod(name, mode, number, dir_fd=parent))
 
 
 def devpts(setup: Setup, path: bytes, options: bytes) -> None:
@@ -175,11 +167,9 @@ def devpts(setup: Setup, path: bytes, options: bytes) -> None:
 def readonly(setup: Setup, path: bytes) -> None:
     """A part of the new root bound over itself, read-only. What the kernel lacks needs no lock."""
     try:
-        target = _open_target(setup, path)
+        tree = sys.open_tree(setup.root_fd, path, sys.OPEN_TREE_CLONE | sys.AT_RECURSIVE)
     except FileNotFoundError:
         return
-    os.close(target)
-    tree = sys.open_tree(setup.root_fd, path, sys.OPEN_TREE_CLONE | sys.AT_RECURSIVE)
     sys.mount_setattr(
         tree,
         RDONLY | NOSUID | NODEV,
