@@ -17,7 +17,7 @@ import time
 
 from joblet import failpoints
 from joblet.init import anchor, procfs, report, rundir, syscalls
-from joblet.init.crew import Birth, Child, Crew, close_all_but, is_readable
+from joblet.init.crew import Birth, Child, Crew, close_all_but, is_readable, set_to_work
 from joblet.init.logwriter import LogWriter
 from joblet.init.oomwatch import OomWatch
 from joblet.records import exit as exit_record
@@ -97,10 +97,13 @@ class Supervisor:
         # jobletd knows of anchor and first process
         self.born = False
 
-    def announce(self, crew: Crew, connection: socket.socket, anchor: Child, first: Child) -> None:
-        """Write down who belongs to the job and tell jobletd. Raises OSError."""
-        self._connection = connection
-        self._report_fd = first.socket.detach()
+    def bear(self, crew: Crew, birth: Birth, anchor: Child, first: Child) -> None:
+        """Write down who belongs to the job, tell jobletd, give them their work.
+
+        Raises OSError; once it is born, only for what may not happen.
+        """
+        self._connection = birth.connection
+        self._report_fd = first.socket.fileno()
         self._anchor_fd = anchor.fd
         self._first_fd = first.fd
         self._run.supervisor = crew.supervisor
@@ -113,6 +116,14 @@ class Supervisor:
         self._answer(spawned, [self._anchor_fd, self._first_fd])
         self.born = True
         failpoints.hit("supervisor.after-spawned")
+        try:
+            # systemd makes the scope meanwhile
+            set_to_work(anchor, first, birth)
+        except OSError as err:
+            self._fail(b"fork", err.errno or 0, b"", str(err).encode())
+        first.socket.detach()
+        for fd in birth.numbers():
+            os.close(fd)
 
     def take_over(self, status_fd: int) -> None:
         """Continue with a job that runs; the wait status comes from joblet-init, or nobody."""
@@ -315,6 +326,24 @@ class Supervisor:
         self._oom.close()
         self._ask_anchor()
         self._wait_status()
+        self._count()
+        try:
+            failpoints.hit("supervisor.before-flush")
+            self._log.flush()
+        except OSError as err:
+            # The bytes are in the file; that the disk cannot promise them is for a person to know.
+            os.write(2, f"<3>job {self._job_id}: log not flushed: {err}\n".encode())
+        record.log_bytes = self._log.offset
+        record.log_dropped_bytes = self._log.dropped_bytes
+        self._hear_answer()
+        failpoints.hit("supervisor.before-exit-record")
+        rundir.write_record(self._held.run_dir, "exit", record.encode())
+        failpoints.hit("supervisor.after-exit-record")
+        _reap(self._run.first.pid)
+
+    def _count(self) -> None:
+        """What the scope has used; the anchor keeps its cgroup."""
+        record = self._record
         if self._cgroup is None:
             self._cgroup = procfs.cgroup_directory(self._run.anchor.pid)
         if self._cgroup is not None and self._in_scope():
@@ -324,18 +353,6 @@ class Supervisor:
             record.io_read_bytes = counters.io_read_bytes
             record.io_write_bytes = counters.io_write_bytes
             record.oom_kills = counters.oom_kills
-        try:
-            failpoints.hit("supervisor.before-flush")
-            self._log.flush()
-        except OSError as err:
-            # The bytes are in the file; that the disk cannot promise them is for a person to know.
-            os.write(2, f"<3>job {self._job_id}: log not flushed: {err}\n".encode())
-        record.log_bytes = self._log.offset
-        record.log_dropped_bytes = self._log.dropped_bytes
-        failpoints.hit("supervisor.before-exit-record")
-        rundir.write_record(self._held.run_dir, "exit", record.encode())
-        failpoints.hit("supervisor.after-exit-record")
-        _reap(self._run.first.pid)
 
     def _ask_anchor(self) -> None:
         # A stop reaches anchor and job together, and the job may have been faster.
@@ -346,6 +363,8 @@ class Supervisor:
         except (BrokenPipeError, ConnectionResetError):
             return
         self._anchor_asked = True
+
+    def _hear_answer(self) -> None:
         while self._anchor_asked and self._anchor_open:
             if not is_readable(self._held.anchor, ANSWER_MS):
                 # frozen or stopped: its witness is missing, the rest is not
@@ -423,14 +442,12 @@ def run_new(
     job_id = request.job_id
     supervisor: Supervisor | None = None
     try:
-        children = crew.set_to_work(birth)
-        for fd in birth.numbers():
-            os.close(fd)
+        children = crew.take()
         run = RunRecord()
         run.log_cap_bytes = request.log_cap_bytes
         run.poke_path = request.poke_path
         supervisor = Supervisor(job_id, held, run, poke_socket, crew)
-        supervisor.announce(crew, birth.connection, *children)
+        supervisor.bear(crew, birth, *children)
     except OSError as err:
         if supervisor is not None and supervisor.born:
             raise
