@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
@@ -30,11 +31,27 @@ from tests.fakes.logwriter import LogWriter
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 IN_FLIGHT = 64
-CALLS = 4000
 JOBS = 64
-LOG_BYTES = 512 << 20
-FOLLOWERS = 1000
-IDLE_S = 3.0
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured; a share of it shows that all works, and no figures."""
+
+    calls: int = 4000
+    log_bytes: int = 512 << 20
+    followers: int = 1000
+    idle_s: float = 3.0
+
+    def share(self, share: float) -> Size:
+        """So much of everything, and at least one."""
+        return Size(
+            max(1, int(self.calls * share)),
+            max(1, int(self.log_bytes * share)),
+            max(1, int(self.followers * share)),
+            self.idle_s * share,
+        )
+
 
 EDGE = """
 import asyncio, os, sys
@@ -136,19 +153,19 @@ def program(text: str, *args: str) -> Iterator[tuple[int, str]]:
         process.stdout.close()
 
 
-async def rate(call: Callable[[int], object]) -> float:
+async def rate(call: Callable[[int], object], calls: int) -> float:
     """Calls per second with IN_FLIGHT of them on their way."""
-    left = iter(range(CALLS))
+    left = iter(range(calls))
 
     async def worker() -> None:
         for number in left:
             await call(number)  # type: ignore[misc]
 
     await asyncio.gather(*(worker() for _ in range(IN_FLIGHT)))  # warm
-    left = iter(range(CALLS))
+    left = iter(range(calls))
     begin = time.perf_counter()
     await asyncio.gather(*(worker() for _ in range(IN_FLIGHT)))
-    return CALLS / (time.perf_counter() - begin)
+    return calls / (time.perf_counter() - begin)
 
 
 def private_bytes(pid: int) -> int:
@@ -166,7 +183,13 @@ def cpu_s(pid: int) -> float:
 
 
 async def measure(
-    authority: Authority, pair: Pair, echo: int, port: int, pid: int, jobs: list[str]
+    authority: Authority,
+    pair: Pair,
+    echo: int,
+    port: int,
+    pid: int,
+    jobs: list[str],
+    whole: Size,
 ) -> dict[str, float]:
     """All figures."""
     figures: dict[str, float] = {}
@@ -178,8 +201,10 @@ async def measure(
         # In turns, so that a busy moment of the machine hits both.
         rates: dict[str, list[float]] = {"echo": [], "status": []}
         for _ in range(3):
-            rates["echo"].append(await rate(lambda _: echoing(payload)))
-            rates["status"].append(await rate(lambda number: asking(requests[number % JOBS])))
+            rates["echo"].append(await rate(lambda _: echoing(payload), whole.calls))
+            rates["status"].append(
+                await rate(lambda number: asking(requests[number % JOBS]), whole.calls)
+            )
         figures["echo/s"] = sorted(rates["echo"])[1]
         figures["GetJobStatus/s"] = sorted(rates["status"])[1]
         figures["ratio (bar 0.4)"] = figures["GetJobStatus/s"] / figures["echo/s"]
@@ -189,25 +214,29 @@ async def measure(
         async for chunk in reading(pb.GetJobLogsRequest(uuid=jobs[0]).SerializeToString()):
             size += len(chunk)
         figures["log MB/s (bar 100)"] = size / (time.perf_counter() - begin) / 1e6
-        assert size >= LOG_BYTES
+        assert size >= whole.log_bytes
 
         before = private_bytes(pid)
         followers = []
-        for _ in range(FOLLOWERS):
+        for _ in range(whole.followers):
             call = reading(pb.GetJobLogsRequest(uuid=jobs[1]).SerializeToString())
             followers.append(call)
             await call.read()
-        figures[f"MB for {FOLLOWERS} followers (bar 100)"] = (private_bytes(pid) - before) / 1e6
+        figures[f"MB for {whole.followers} followers (bar 100)"] = (
+            private_bytes(pid) - before
+        ) / 1e6
         spent = cpu_s(pid)
-        await asyncio.sleep(IDLE_S)
-        figures[f"% CPU for {FOLLOWERS} idle followers"] = (cpu_s(pid) - spent) / IDLE_S * 100
+        await asyncio.sleep(whole.idle_s)
+        figures[f"% CPU for {whole.followers} idle followers"] = (
+            (cpu_s(pid) - spent) / whole.idle_s * 100
+        )
         for call in followers:
             call.cancel()
     return figures
 
 
 async def measure_https(
-    context: ssl.SSLContext, port: int, pid: int, jobs: list[str]
+    context: ssl.SSLContext, port: int, pid: int, jobs: list[str], whole: Size
 ) -> dict[str, float]:
     """The same of the followers over HTTPS, each with a connection of its own."""
     figures: dict[str, float] = {}
@@ -229,12 +258,14 @@ async def measure_https(
         size += len(data)
     figures["log over HTTPS MB/s"] = size / (time.perf_counter() - begin) / 1e6
     before = private_bytes(pid)
-    for _ in range(FOLLOWERS):
+    for _ in range(whole.followers):
         await follow(jobs[1])
-    figures[f"MB for {FOLLOWERS} HTTPS followers"] = (private_bytes(pid) - before) / 1e6
+    figures[f"MB for {whole.followers} HTTPS followers"] = (private_bytes(pid) - before) / 1e6
     spent = cpu_s(pid)
-    await asyncio.sleep(IDLE_S)
-    figures[f"% CPU for {FOLLOWERS} idle HTTPS ones"] = (cpu_s(pid) - spent) / IDLE_S * 100
+    await asyncio.sleep(whole.idle_s)
+    figures[f"% CPU for {whole.followers} idle HTTPS ones"] = (
+        (cpu_s(pid) - spent) / whole.idle_s * 100
+    )
     for writer in writers:
         writer.transport.abort()
     return figures
@@ -253,7 +284,9 @@ def main() -> int:
     """Set everything up, measure, print."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.bridge")
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--share", type=float, default=1.0, help="of calls, bytes and followers")
     options = parser.parse_args()
+    whole = Size().share(options.share)
     tls.require_tls_1_3()
     # As in bridge/server.py: the library may hang when it shuts down by itself.
     grpc.aio.init_grpc_aio()
@@ -261,7 +294,7 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         authority = Authority()
         authority.write_server(folder / "pki/bridge")
-        for name, size, sealed in (("busy", LOG_BYTES, True), ("idle", 6, False)):
+        for name, size, sealed in (("busy", whole.log_bytes, True), ("idle", 6, False)):
             fds = [os.open(folder / f"{name}{end}", os.O_RDWR | os.O_CREAT) for end in ("", ".idx")]
             writer = LogWriter(*fds)
             block = (b"x" * 99 + b"\n") * 10_000
@@ -278,9 +311,9 @@ def main() -> int:
         pid, ports = stack.enter_context(program(BRIDGE, bus.address, str(folder)))
         port, https_port = map(int, ports.split())
         pair = authority.issue("bench", "admin")
-        figures = asyncio.run(measure(authority, pair, int(echo), port, pid, jobs.split()))
+        figures = asyncio.run(measure(authority, pair, int(echo), port, pid, jobs.split(), whole))
         context = client_context(folder, pair)
-        figures |= asyncio.run(measure_https(context, https_port, pid, jobs.split()))
+        figures |= asyncio.run(measure_https(context, https_port, pid, jobs.split(), whole))
     for name, value in figures.items():
         print(f"{name:36} {value:10.2f}")  # noqa: T201
     print(f"grpc {grpc.__version__}")  # noqa: T201

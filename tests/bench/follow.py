@@ -142,6 +142,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.follow")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--lines", type=int, default=LINES)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     options = parser.parse_args()
     taken: dict[str, list[float]] = {follower.name: [] for follower in FOLLOWERS}
     with (
@@ -151,7 +152,7 @@ def main() -> int:
     ):
         pair = bridge.authority.issue("bench", "admin")
         # In turns, so that a busy moment of the machine hits all.
-        for _ in range(ROUNDS):
+        for _ in range(options.rounds):
             for follower in FOLLOWERS:
                 taken[follower.name] += follow(bridge, pair, follower, options.lines)
     print(table([row(one, taken[one.name]) for one in FOLLOWERS]))  # noqa: T201

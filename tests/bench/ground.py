@@ -27,8 +27,8 @@ PEERS = ("podman", "docker.io", "docker-cli")
 # The bench starts the daemon that it measures itself, with the options that work there.
 _MASKED = ("docker.service", "docker.socket", "containerd.service", "podman.service")
 _BENCH = "/usr/local/lib/joblet-bench"
-_RESULTS = "/var/tmp/joblet-bench"
-_RUN = ("env", f"PYTHONPATH={_BENCH}", "python3", "-m", "tests.bench.run", "--output", _RESULTS)
+RESULTS = "/var/tmp/joblet-bench"
+RUN = ("env", f"PYTHONPATH={_BENCH}", "python3", "-m", "tests.bench.run", "--output", RESULTS)
 # What the emulated machine is for, in numbers that it can do.
 _VM_OPTIONS = ("--parts", "additions,steps", "--rounds", "6", "--batch", "8")
 
@@ -63,12 +63,12 @@ def main() -> int:
     options = parser.parse_args()
     chosen = options.options or (_VM_OPTIONS if options.vm else ())
     with vm_ground("13") if options.vm else _container() as machine:
-        _copy_bench(machine)
-        status = machine.popen([*_RUN, *chosen], stdout=None, stderr=None).wait()
+        copy_bench(machine)
+        status = machine.popen([*RUN, *chosen], stdout=None, stderr=None).wait()
         if status == 0:
             options.output.mkdir(parents=True, exist_ok=True)
             for name in ("bench.txt", "bench.json"):
-                (options.output / name).write_text(machine.read_file(f"{_RESULTS}/{name}"))
+                (options.output / name).write_text(machine.read_file(f"{RESULTS}/{name}"))
     return status
 
 
@@ -81,7 +81,8 @@ def _container() -> Iterator[BootedMachine]:
         yield machine
 
 
-def _copy_bench(machine: BootedMachine) -> None:
+def copy_bench(machine: BootedMachine) -> None:
+    """What RUN runs, into the machine."""
     for source in sorted((CHECKOUT / "tests/bench").glob("*.py")):
         machine.write_file(f"{_BENCH}/tests/bench/{source.name}", source.read_text())
 
