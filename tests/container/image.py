@@ -29,6 +29,7 @@ PACKAGES = (
     "crun",
     "runc",
     "strace",
+    "curl",
     "procps",
     "psmisc",
     "iproute2",

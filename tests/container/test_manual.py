@@ -8,12 +8,16 @@ from contextlib import ExitStack
 import pytest
 
 from tests.container.ground import CHECKOUT
+from tests.container.jobs import Jobs, ctl
 from tests.container.machine import Machine
 from tests.container.remote import reachable, remote_member
 
 PAGES = ("jobletctl.1", "rnx.1", "jobletd.8", "joblet-bridge.8", "joblet.toml.5", "org.joblet1.5")
-# A job that failed, for the examples that look for one.
-FAILED = ["jobletctl", "job", "run", "--wait", "--", "false"]
+# A job that failed and one that runs, for the examples that look for one.
+JOBS = """\
+jobletctl job run --wait -- false || true
+jobletctl job run -- sleep 1000
+"""
 
 
 def examples(page: str) -> list[str]:
@@ -25,19 +29,19 @@ def examples(page: str) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_examples_of_a_page(machine: Machine, page: str) -> None:
-    machine.run(FAILED, check=False)
+    running = machine.run(["sh", "-eu"], input=JOBS).stdout.split()[-1]
+    Jobs(machine).wait_running(running)
     blocks = examples(page)
     assert blocks
     with ExitStack() as stack:
+        stack.callback(ctl, machine, "job", "stop", running)
         user = None
         if page == "rnx.1":
             stack.enter_context(reachable(machine))
             stack.enter_context(remote_member(machine))
             user = "member"
         for block in blocks:
-            # systemctl status ends with 3 or 4 where no job runs
-            script = block.replace("systemctl status", "systemctl --no-pager list-units")
-            machine.run(["sh", "-eu"], input=f"export SYSTEMD_PAGER=\n{script}", user=user)
+            machine.run(["sh", "-eu"], input=f"export SYSTEMD_PAGER=\n{block}", user=user)
 
 
 def test_example_of_the_settings(machine: Machine) -> None:

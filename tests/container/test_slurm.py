@@ -7,7 +7,6 @@ plugins are off, since there are no controllers here, and so limits are seen and
 from __future__ import annotations
 
 import os
-import re
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -60,9 +59,8 @@ def set_up(machines: list[Machine]) -> None:
     )
     first = machines[0]
     assert f"apt-get install {' '.join(CONTROLLER_ONLY)}\n" == controller
-    script = re.sub(r"^apt-get install ", "dpkg-query --show ", everywhere + controller, flags=re.M)
     for machine in machines:
-        machine.run(["sh", "-eu"], input=script)
+        machine.run(["sh", "-eu"], input=everywhere + controller)
     key = first.path("/etc/munge/munge.key").read_bytes()
     settings = first.read_file("/etc/slurm/slurm.conf")
     for machine in machines:
@@ -241,7 +239,8 @@ def test_a_killed_step_takes_its_job_along_and_its_allocation_goes_on(machine: M
 
 
 def test_what_a_dead_slurm_left_ends_with_the_job_of_slurm(machine: Machine) -> None:
-    number = submit(machine, f"joblet-step {FOR_EVER.removeprefix('exec ')}", "--nodelist=alpha")
+    script = f"joblet-step {FOR_EVER.removeprefix('exec ')}"
+    number = submit(machine, script, "--nodelist=alpha", "--no-requeue")
     job = job_of(machine, f"slurm-{number}.batch.", state="RUNNING")
     # Nobody is left who could hear a signal, or would run a TaskEpilog.
     for name in ("^slurmd", "^slurmstepd", "^/usr/sbin/slurmd", "joblet-step", "jobletctl job run"):
@@ -251,6 +250,18 @@ def test_what_a_dead_slurm_left_ends_with_the_job_of_slurm(machine: Machine) -> 
     assert Jobs(machine).status(job["id"])["state"] == "RUNNING"
     machine.run(["scancel", number], user="member")
     assert outcome(Jobs(machine).wait(job["id"])) == ("STOPPED", "stopped", 143)
+
+
+def test_a_suspended_step_is_a_client_that_stands_still(machine: Machine) -> None:
+    turns = "until [ -e go ]; do sleep 0.01; done; echo gone on; exec sleep 1000"
+    number = submit(machine, f"joblet-step sh -c '{turns}'", "--nodelist=alpha")
+    job = job_of(machine, f"slurm-{number}.batch.", state="RUNNING")["id"]
+    machine.run(["scontrol", "suspend", number])
+    machine.path(f"/var/lib/joblet/work/{job}/go").touch()
+    Jobs(machine).wait_output(job, "gone on")
+    machine.run(["scontrol", "resume", number])
+    machine.run(["scancel", number], user="member")
+    assert outcome(Jobs(machine).wait(job)) == ("STOPPED", "stopped", 143)
 
 
 def test_a_job_that_is_not_of_that_slurm_job_is_left_alone(machine: Machine) -> None:
