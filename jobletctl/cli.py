@@ -170,8 +170,24 @@ def pager_option(command: Decorated) -> Decorated:
     )(command)
 
 
+# Longer than any first sentence.
+_UNCUT = 1000
+
+
 class Verbs(click.Group):
     """A group that says of a verb which it does not have what may have been meant."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The verbs with a sentence each: whole, where click would cut it at the line."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [
+                    (name, verb.get_short_help_str(_UNCUT))
+                    for name, verb in found
+                    if verb is not None
+                ]
+            )
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -246,7 +262,10 @@ def _root_options(command: Decorated) -> Decorated:
 @_root_options
 @click.pass_context
 def root(ctx: click.Context) -> None:
-    """Run and watch jobs on this host, or on another one."""
+    """Run and watch jobs on this host, or on another one.
+
+    To try it: 'jobletctl job run --follow -- echo hello'.
+    """
     app = ctx.find_object(App)
     noun = ctx.invoked_subcommand
     if app is not None and app.remote and noun in LazyGroup.here:
@@ -256,4 +275,7 @@ def root(ctx: click.Context) -> None:
 @click.group(cls=RemoteGroup, epilog=EPILOG, no_args_is_help=False, context_settings=_SETTINGS)
 @_root_options
 def rnx_root() -> None:
-    """Run and watch jobs on the hosts that rnx-config.yml names."""
+    """Run and watch jobs on the hosts that rnx-config.yml names.
+
+    To try it: 'rnx job run --follow -- echo hello'.
+    """

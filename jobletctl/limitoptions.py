@@ -16,8 +16,9 @@ from jobletctl import paramtypes
 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
-_WEIGHT = click.IntRange(WEIGHT_MIN, WEIGHT_MAX)
-_COUNT = click.IntRange(0, (1 << 63) - 1)
+_WEIGHT = paramtypes.number(WEIGHT_MIN, WEIGHT_MAX)
+_WEIGHTS = f"{WEIGHT_MIN} to {WEIGHT_MAX}, and 100 is normal"
+_COUNT = paramtypes.number(0)
 
 # What can change while a job lives.
 _CHANGEABLE = (
@@ -26,7 +27,7 @@ _CHANGEABLE = (
         type=paramtypes.PERCENT,
         help="CPU time in percent: 100 is one whole CPU, 250 two and a half.",
     ),
-    click.option("--cpu-weight", type=_WEIGHT, help="Share where CPUs are short; 100 is normal."),
+    click.option("--cpu-weight", type=_WEIGHT, help=f"Share where CPUs are short: {_WEIGHTS}."),
     click.option(
         "--cpu-cores", type=paramtypes.CPUS, help="CPUs to run on, such as 0-3,5; or all."
     ),
@@ -41,23 +42,32 @@ _CHANGEABLE = (
         help="Bytes per second from disk, and as many to disk, such as 2M.",
     ),
     click.option("--max-iops", type=_COUNT, help="Operations per second, reads and writes each."),
-    click.option("--io-weight", type=_WEIGHT, help="Share where the disk is busy; 100 is normal."),
+    click.option("--io-weight", type=_WEIGHT, help=f"Share where the disk is busy: {_WEIGHTS}."),
     click.option("--max-tasks", type=_COUNT, help="Processes and threads."),
 )
 _FIXED = (
-    click.option("--timeout", "timeout_usec", type=paramtypes.DURATION, help="End the job after."),
+    click.option(
+        "--timeout",
+        "timeout_usec",
+        type=paramtypes.DURATION,
+        help="End the job when it has run so long: 90s, 1h30m, 2d.",
+    ),
     click.option(
         "--stop-grace",
         "stop_grace_usec",
         type=paramtypes.DURATION,
-        help="Time between the request to end and the kill.",
+        help="Time between the request to end (SIGTERM) and the kill (SIGKILL).",
     ),
     click.option("--max-work", type=paramtypes.MEMORY, help="Size of /work, on disk."),
     click.option("--max-tmp", type=paramtypes.MEMORY, help="Size of /tmp; it counts as memory."),
     click.option(
         "--max-shm", type=paramtypes.MEMORY, help="Size of /dev/shm; it counts as memory."
     ),
-    click.option("--user", type=click.IntRange(0, USER_MAX), help="The uid inside the job."),
+    click.option(
+        "--user",
+        type=paramtypes.number(0, USER_MAX),
+        help=f"The uid inside the job, 0 to {USER_MAX}.",
+    ),
 )
 
 

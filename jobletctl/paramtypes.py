@@ -19,6 +19,8 @@ from jobletctl import suggest, timespec
 
 # Below this no program starts; who writes 512 means megabytes.
 _MEMORY_MIN = 1 << 20
+# What a message can carry.
+NUMBER_MAX = (1 << 63) - 1
 _PERCENT_MAX = (1 << 32) - 1
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -124,6 +126,19 @@ def parse_job(text: str) -> str:
         raise BadValue(f"'{text}' is no job id: {err.why}") from err
 
 
+def parse_number(text: str, least: int, most: int) -> int:
+    """A whole number in these bounds. Raises BadValue."""
+    try:
+        number = int(text)
+    except ValueError as err:
+        raise BadValue(f"'{text}' is no whole number") from err
+    if number < least:
+        raise BadValue(f"must be at least {least}")
+    if number > most:
+        raise BadValue(f"must be at most {most}")
+    return number
+
+
 def parse_variable(text: str) -> tuple[str, str]:
     """`NAME=VALUE`, or `NAME` for the value that it has here. Raises BadValue."""
     name, equals, value = text.partition("=")
@@ -195,6 +210,11 @@ class Parsed(_ParamType):
             return self._parse(check_text(value))
         except BadValue as err:
             self.fail(str(err), param, ctx)
+
+
+def number(least: int, most: int = NUMBER_MAX) -> Parsed:
+    """The type of a whole number; the help of an option names the bounds that people may meet."""
+    return Parsed("n", lambda text: parse_number(text, least, most))
 
 
 class Word(_Choice):

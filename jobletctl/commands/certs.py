@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from jobletctl.certstore import CertStore
 
 # The longest that anything here lives.
-_DAYS = click.IntRange(1, 3650)
+_DAYS = paramtypes.number(1, 3650)
 _NODES_FILE = "rnx-config.yml"
 
 
@@ -68,7 +68,9 @@ def certs() -> None:
     multiple=True,
     help="A name or address by which clients reach this host, beside those it has. Repeatable.",
 )
-@click.option("--days", type=_DAYS, help="Life of the server certificate; 365 if not given.")
+@click.option(
+    "--days", type=_DAYS, help="Days of the server certificate, at most 3650; 365 if not given."
+)
 @here_option
 @pass_app
 def init(app: App, *, hosts: tuple[str, ...], days: int | None) -> int:
@@ -115,7 +117,7 @@ def issue() -> None:
     required=True,
     help="What the client may do; each role may do what the ones before it may.",
 )
-@click.option("--days", type=_DAYS, help="Days until it expires; 365 if not given.")
+@click.option("--days", type=_DAYS, help="Days until it expires, at most 3650; 365 if not given.")
 @here_option
 @pass_app
 def client(app: App, *, name: str, role: str, days: int | None) -> int:
@@ -136,7 +138,7 @@ def client(app: App, *, name: str, role: str, days: int | None) -> int:
     help="A name or address by which clients reach the bridge, beside those this host has. "
     "Repeatable.",
 )
-@click.option("--days", type=_DAYS, help="Days until it expires; 365 if not given.")
+@click.option("--days", type=_DAYS, help="Days until it expires, at most 3650; 365 if not given.")
 @click.option(
     "--output",
     "directory",
@@ -210,7 +212,9 @@ def show(app: App, *, reference: str) -> int:
 
 @certs.command()
 @click.argument("name", metavar="NAME")
-@click.option("--days", type=_DAYS, help="Days until it expires; 365, for the CA 3650.")
+@click.option(
+    "--days", type=_DAYS, help="Days until it expires; 365, for the CA 3650, if not given."
+)
 @click.option("--keep-key", is_flag=True, help="Certify the same key again; the CA always does.")
 @here_option
 @pass_app

@@ -14,14 +14,14 @@ from joblet.client.looks import (
     NEW,
     JobEvent,
 )
-from jobletctl import jobview
+from jobletctl import jobview, paramtypes
 from jobletctl.cli import App, json_option, pass_app
 from jobletctl.connect import with_client
 from jobletctl.output import Output
 
 
 @click.command()
-@click.option("-n", "--count", type=click.IntRange(min=1), help="End after so many events.")
+@click.option("-n", "--count", type=paramtypes.number(1), help="End after so many events.")
 @json_option
 @pass_app
 def events(app: App, *, count: int | None) -> int:

@@ -227,7 +227,7 @@ def status(app: App, *, reference: str, no_pager: bool) -> int:
     default=True,
     help="Go on until the job has ended (the default), or print what is there.",
 )
-@click.option("--tail", type=click.IntRange(min=0), help="Only the last so many lines.")
+@click.option("--tail", type=paramtypes.number(0), help="Only the last so many lines.")
 @click.option(
     "--since",
     type=paramtypes.SINCE,

@@ -94,7 +94,7 @@ class Wanted(NamedTuple):
 )
 @click.option("--wide", is_flag=True, help="Also time in the queue, what was used, and the reason.")
 @click.option(
-    "--limit", type=click.IntRange(min=1), help=f"At most so many jobs; {LIST_LIMIT} if not given."
+    "--limit", type=paramtypes.number(1), help=f"At most so many jobs; {LIST_LIMIT} if not given."
 )
 @click.option(
     "-w",

@@ -96,7 +96,7 @@ def top(app: App, *, filters: Sequence[tuple[str, ...]]) -> int:
     default=None,
     help="Time between two pictures, at least 1s; 5s if not given. A plain number is seconds.",
 )
-@click.option("-n", "--count", type=click.IntRange(min=1), help="End after so many pictures.")
+@click.option("-n", "--count", type=paramtypes.number(1), help="End after so many pictures.")
 @filter_option
 @click.option("--compact", is_flag=True, help="All interfaces in one line.")
 @json_option

@@ -39,7 +39,7 @@ def _period(text: str) -> int:
     default=None,
     help="Time between two pictures; 2s if not given.",
 )
-@click.option("-n", "--count", type=click.IntRange(min=1), help="End after so many pictures.")
+@click.option("-n", "--count", type=paramtypes.number(1), help="End after so many pictures.")
 @click.option(
     "--sort",
     "order",

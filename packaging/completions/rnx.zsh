@@ -212,20 +212,20 @@ _rnx_job_run() {
         '*--output=[With --wait or --follow\: copy a file or directory of /work here, as '\''job cp'\'' does, when the job has ended]:PATH\[\:DEST:_files' \
         '(--schedule)--schedule=[Start later\: after a duration (1h30m, 2d), or at a time, either RFC 3339 with its zone or '\''YYYY-MM-DD HH\:MM\[\:SS\]'\'' in local time]:WHEN: ' \
         '(--max-cpu)--max-cpu=[CPU time in percent\: 100 is one whole CPU, 250 two and a half]:PERCENT: ' \
-        '(--cpu-weight)--cpu-weight=[Share where CPUs are short]:N: ' \
+        '(--cpu-weight)--cpu-weight=[Share where CPUs are short\: 1 to 10000, and 100 is normal]:N: ' \
         '(--cpu-cores)--cpu-cores=[CPUs to run on, such as 0-3,5]:CPUS: ' \
         '(--max-memory)--max-memory=[Memory, such as 512M or 2G]:SIZE: ' \
         '(--max-io --max-iobps)--max-io=[Bytes per second from disk, and as many to disk, such as 2M]:SIZE: ' \
         '(--max-io --max-iobps)--max-iobps=[Bytes per second from disk, and as many to disk, such as 2M]:SIZE: ' \
         '(--max-iops)--max-iops=[Operations per second, reads and writes each]:N: ' \
-        '(--io-weight)--io-weight=[Share where the disk is busy]:N: ' \
+        '(--io-weight)--io-weight=[Share where the disk is busy\: 1 to 10000, and 100 is normal]:N: ' \
         '(--max-tasks)--max-tasks=[Processes and threads]:N: ' \
-        '(--timeout)--timeout=[End the job after]:DURATION: ' \
-        '(--stop-grace)--stop-grace=[Time between the request to end and the kill]:DURATION: ' \
+        '(--timeout)--timeout=[End the job when it has run so long\: 90s, 1h30m, 2d]:DURATION: ' \
+        '(--stop-grace)--stop-grace=[Time between the request to end (SIGTERM) and the kill (SIGKILL)]:DURATION: ' \
         '(--max-work)--max-work=[Size of /work, on disk]:SIZE: ' \
         '(--max-tmp)--max-tmp=[Size of /tmp]:SIZE: ' \
         '(--max-shm)--max-shm=[Size of /dev/shm]:SIZE: ' \
-        '(--user)--user=[The uid inside the job]:N: ' \
+        '(--user)--user=[The uid inside the job, 0 to 65535]:N: ' \
         '(--network)--network=[The job'\''s network]:NETWORK:(none)' \
         '(--init)--init[Put a small PID 1 in front that reaps children]' \
         '(--json)--json[Print results as JSON]' \
@@ -256,13 +256,13 @@ _rnx_job_stop() {
 _rnx_job_update() {
     _arguments -s -S \
         '(--max-cpu)--max-cpu=[CPU time in percent\: 100 is one whole CPU, 250 two and a half]:PERCENT: ' \
-        '(--cpu-weight)--cpu-weight=[Share where CPUs are short]:N: ' \
+        '(--cpu-weight)--cpu-weight=[Share where CPUs are short\: 1 to 10000, and 100 is normal]:N: ' \
         '(--cpu-cores)--cpu-cores=[CPUs to run on, such as 0-3,5]:CPUS: ' \
         '(--max-memory)--max-memory=[Memory, such as 512M or 2G]:SIZE: ' \
         '(--max-io --max-iobps)--max-io=[Bytes per second from disk, and as many to disk, such as 2M]:SIZE: ' \
         '(--max-io --max-iobps)--max-iobps=[Bytes per second from disk, and as many to disk, such as 2M]:SIZE: ' \
         '(--max-iops)--max-iops=[Operations per second, reads and writes each]:N: ' \
-        '(--io-weight)--io-weight=[Share where the disk is busy]:N: ' \
+        '(--io-weight)--io-weight=[Share where the disk is busy\: 1 to 10000, and 100 is normal]:N: ' \
         '(--max-tasks)--max-tasks=[Processes and threads]:N: ' \
         '(--json)--json[Print results as JSON]' \
         '(-h --help)-h[Show this message and exit]' \

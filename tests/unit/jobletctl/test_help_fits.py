@@ -30,3 +30,13 @@ def test_no_line_is_too_long(
     done = ctl(*words, "--help")
     assert done.status == 0
     assert [line for line in done.out.splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("words", list(paths(root)), ids=" ".join)
+def test_every_sentence_ends_and_every_value_has_a_word_for_people(
+    ctl: Ctl, words: tuple[str, ...]
+) -> None:
+    said = ctl(*words, "--help").out
+    assert "...\n" not in said.partition("Commands:")[2]
+    for jargon in (" RANGE", " INTEGER", " TEXT", "<=x"):
+        assert jargon not in said
