@@ -22,6 +22,8 @@ from tests.grounds.pages import CHECKOUT
 OF_ROOT = ("systemctl", "journalctl", "systemd-cgls")
 # About a job that runs.
 OF_A_RUNNING_JOB = ("update", "stop")
+# The port that docs/bridge.md opens.
+HTTPS = "/etc/joblet/joblet.toml.d/20-https.toml"
 # They end when nobody reads any more.
 ENDLESS = {"jobletctl events", "jobletctl top"}
 # In `systemctl show`: what the settings of a unit are called there.
@@ -59,11 +61,14 @@ def as_typed(line: str, jobs: Known) -> str:
 @pytest.mark.parametrize("line", [line for line in TYPED if line not in ENDLESS])
 def test_a_command_line_of_the_documentation(machine: Machine, jobs: Known, line: str) -> None:
     with ExitStack() as stack:
-        if line.startswith("rnx ") or " -H " in line:
+        if "https:" in line:
+            stack.callback(machine.run, ["rm", HTTPS])
+            machine.write_file(HTTPS, '[bridge]\nhttps_listeners = ["[::]:50053"]\n')
+        if line.startswith("rnx ") or " -H " in line or "https:" in line:
             stack.enter_context(reachable(machine))
             stack.enter_context(remote_member(machine))
         script = f"cd; export SYSTEMD_PAGER=\n{as_typed(line, jobs)}\n"
-        user = None if line.startswith(OF_ROOT) else "member"
+        user = None if line.startswith(OF_ROOT) or "/pki/" in line else "member"
         said = machine.run(["sh", "-eu"], input=script, user=user).stdout
     if line.endswith(" DEST"):
         assert machine.read_file("/home/member/DEST") == "left\n"

@@ -155,3 +155,22 @@ def test_examples_are_run_and_told_of(example: Path) -> None:
         CHECKOUT / f"tests/container/test_{name}.py" for name in ("examples", "readme", "slurm")
     ]
     assert any(f'{example.name}"' in test.read_text() for test in tests)
+
+
+def test_figures_of_the_readme_are_those_of_the_benchmarks() -> None:
+    """Both tell of the same run."""
+
+    def plain(text: str) -> str:
+        return re.sub(r"[*`]", "", text)
+
+    p50, rate = {}, {}
+    for row in re.findall(r"^\|(.+ ms) \|$", (CHECKOUT / "README.md").read_text(), re.MULTILINE):
+        name, half, _, number, _ = (plain(cell).strip() for cell in row.split("|"))
+        p50[name.partition(":")[0].removesuffix(" with a systemd scope")] = half
+        rate[name.partition(":")[0]] = number
+    figures = plain((CHECKOUT / "docs/benchmarks.md").read_text()).partition("## Figures")[2]
+    assert f"start to known exit, p50 | {p50['Joblet']} | crun {p50['crun']} |" in figures
+    for peer in ("systemd-run --wait, sandboxed", "docker"):
+        assert f"| {peer} {p50[peer]} |" in figures
+    scope = "systemd-run --scope"
+    assert f"at a time | {rate['Joblet']} | {scope} {rate[scope]} |" in figures

@@ -35,6 +35,8 @@ class Run(NamedTuple):
 # Typed by tests/container/test_commands.py, with what follows here behind what the page says. ID is
 # a job that has ended, NODE a host of the file of nodes.
 TYPED = {
+    "curl --cacert /etc/joblet/pki/bridge/ca.crt --cert /etc/joblet/pki/clients/ada.pem"
+    " https://localhost:50053/v1/jobs/ID/logs": "",
     "curl --unix-socket /run/joblet/metrics.sock http://localhost/metrics": "",
     "journalctl -u jobletd JOBLET_JOB_ID=ID": "",
     "jobletctl -H NODE": " job list",
