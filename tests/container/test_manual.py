@@ -11,6 +11,7 @@ from tests.container.ground import CHECKOUT
 from tests.container.jobs import Jobs, ctl
 from tests.container.machine import Machine
 from tests.container.remote import reachable, remote_member
+from tests.grounds.commands import displays
 
 PAGES = ("jobletctl.1", "rnx.1", "jobletd.8", "joblet-bridge.8", "joblet.toml.5", "org.joblet1.5")
 # A job that failed and one that runs, for the examples that look for one.
@@ -18,21 +19,20 @@ JOBS = """\
 jobletctl job run --wait -- false || true
 jobletctl job run -- sleep 1000
 """
-
-
-def examples(page: str) -> list[str]:
-    """The literal blocks, but for those that are a piece of a settings file."""
-    text = (CHECKOUT / "packaging/man" / page).read_text()
-    found = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed$", text, re.MULTILINE | re.DOTALL)
-    return [block for block in found if not block.startswith("[")]
+# A directory with the file that an example has.
+BEFORE = """\
+export SYSTEMD_PAGER=
+cd "$(mktemp -d)"
+echo 1,2 >data.csv
+"""
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_examples_of_a_page(machine: Machine, page: str) -> None:
     running = machine.run(["sh", "-eu"], input=JOBS).stdout.split()[-1]
     Jobs(machine).wait_running(running)
-    blocks = examples(page)
-    assert blocks
+    examples = "".join(displays(CHECKOUT / "packaging/man" / page))
+    assert examples
     with ExitStack() as stack:
         stack.callback(ctl, machine, "job", "stop", running)
         user = None
@@ -40,8 +40,7 @@ def test_examples_of_a_page(machine: Machine, page: str) -> None:
             stack.enter_context(reachable(machine))
             stack.enter_context(remote_member(machine))
             user = "member"
-        for block in blocks:
-            machine.run(["sh", "-eu"], input=f"export SYSTEMD_PAGER=\n{block}", user=user)
+        machine.run(["sh", "-eu"], input=BEFORE + examples, user=user)
 
 
 def test_example_of_the_settings(machine: Machine) -> None:

@@ -159,10 +159,12 @@ def test_options_that_a_page_tells_of_are_there(page: Path) -> None:
 @pytest.mark.parametrize("page", MAN, ids=name)
 def test_command_lines_in_the_text_of_a_man_page_are_there(page: Path) -> None:
     text = page.read_text()
-    for macros in re.findall(r"^\.Ic (.*)$", text, re.MULTILINE):
+    for macros in re.findall(r"^\.(?:Ic|Ql) (.*)$", text, re.MULTILINE):
         words = re.sub(r"\bFl ", "-", re.sub(r"\b(Ar|Ic|Cm|Ns) ", "", macros)).split()
         while words[-1] in (",", ".", ";"):
             words.pop()
+        if words[0] in ROOTS:
+            assert is_run(" ".join(words)), words
         if words[0] in (*ROOTS, *root.list_commands(click.Context(root))):
             resolve("jobletctl", words[1:] if words[0] in ROOTS else words)
     # What comes from help texts and from joblet.toml.

@@ -125,10 +125,15 @@ def typed(page: Path) -> list[str]:
     return [re.sub(r" +# .*", "", line) for line in lines]
 
 
+def displays(page: Path) -> list[str]:
+    """The displays of a man page, as a reader sees them, but for pieces of a settings file."""
+    found = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed$", page.read_text(), re.M | re.DOTALL)
+    return [block.replace(r"\e", "\\") for block in found if not block.startswith("[")]
+
+
 def displayed(page: Path) -> list[str]:
-    """The command lines in the displays of a man page, but for pieces of a settings file."""
-    shown = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed$", page.read_text(), re.M | re.DOTALL)
-    return [line for block in shown if not block.startswith("[") for line in block.splitlines()]
+    """The command lines in the displays of a man page."""
+    return [line for block in displays(page) for line in block.replace("\\\n", "").splitlines()]
 
 
 def told(page: Path) -> list[str]:
