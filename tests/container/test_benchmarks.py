@@ -28,7 +28,7 @@ PARTS = {
 }
 APART = {
     "tests.bench.bridge": ("--share=0.01",),
-    "tests.bench.follow": ("--lines=300", "--rounds=1"),
+    "tests.bench.follow": ("--lines=20", "--rounds=1"),
     "tests.bench.metrics": ("--jobs=3", "--seconds=1"),
 }
 
