@@ -104,10 +104,19 @@ class Crew:
             trace = self._trace
             self._first = _fork(syscalls.CLONE_NEWPID, lambda end: _be_first(end, trace=trace))
 
-    def take(self) -> tuple[Child, Child]:
-        """The anchor, and a first process which is the caller's from now on. Raises OSError."""
+    def set_to_work(self, birth: Birth) -> tuple[Child, Child]:
+        """Give a job to the anchor and to a first process, which is the caller's then.
+
+        Raises OSError: then neither will do anything.
+        """
         self.prepare()
         assert self.anchor is not None and self._first is not None  # noqa: S101, PT018
+        socket.send_fds(self.anchor.socket, [_ASSIGNMENT], [birth.anchor_end])
+        socket.send_fds(
+            self._first.socket,
+            [_ASSIGNMENT],
+            [birth.plan, birth.work, birth.gate, birth.stdout_end, birth.stderr_end],
+        )
         first, self._first = self._first, None
         return self.anchor, first
 
@@ -133,21 +142,6 @@ class Crew:
             signal.pidfd_send_signal(self._first.fd, signal.SIGKILL)
             _see_off(self._first.fd, self._first.socket)
             self._first = None
-
-
-def set_to_work(anchor: Child, first: Child, birth: Birth) -> None:
-    """Give a job to both. Raises OSError: then both have ended, or are about to."""
-    try:
-        socket.send_fds(anchor.socket, [_ASSIGNMENT], [birth.anchor_end])
-        socket.send_fds(
-            first.socket,
-            [_ASSIGNMENT],
-            [birth.plan, birth.work, birth.gate, birth.stdout_end, birth.stderr_end],
-        )
-    except OSError:
-        for child in (anchor, first):
-            signal.pidfd_send_signal(child.fd, signal.SIGKILL)
-        raise
 
 
 def is_readable(fd: int, wait_ms: int = 0) -> bool:

@@ -17,7 +17,7 @@ import time
 
 from joblet import failpoints
 from joblet.init import anchor, procfs, report, rundir, syscalls
-from joblet.init.crew import Birth, Child, Crew, close_all_but, is_readable, set_to_work
+from joblet.init.crew import Birth, Child, Crew, close_all_but, is_readable
 from joblet.init.logwriter import LogWriter
 from joblet.init.oomwatch import OomWatch
 from joblet.records import exit as exit_record
@@ -97,13 +97,10 @@ class Supervisor:
         # jobletd knows of anchor and first process
         self.born = False
 
-    def bear(self, crew: Crew, birth: Birth, anchor: Child, first: Child) -> None:
-        """Write down who belongs to the job, tell jobletd, give them their work.
-
-        Raises OSError; once it is born, only for what may not happen.
-        """
-        self._connection = birth.connection
-        self._report_fd = first.socket.fileno()
+    def announce(self, crew: Crew, connection: socket.socket, anchor: Child, first: Child) -> None:
+        """Write down who belongs to the job and tell jobletd. Raises OSError."""
+        self._connection = connection
+        self._report_fd = first.socket.detach()
         self._anchor_fd = anchor.fd
         self._first_fd = first.fd
         self._run.supervisor = crew.supervisor
@@ -116,14 +113,6 @@ class Supervisor:
         self._answer(spawned, [self._anchor_fd, self._first_fd])
         self.born = True
         failpoints.hit("supervisor.after-spawned")
-        try:
-            # systemd makes the scope meanwhile
-            set_to_work(anchor, first, birth)
-        except OSError as err:
-            self._fail(b"fork", err.errno or 0, b"", str(err).encode())
-        first.socket.detach()
-        for fd in birth.numbers():
-            os.close(fd)
 
     def take_over(self, status_fd: int) -> None:
         """Continue with a job that runs; the wait status comes from joblet-init, or nobody."""
@@ -442,12 +431,15 @@ def run_new(
     job_id = request.job_id
     supervisor: Supervisor | None = None
     try:
-        children = crew.take()
+        children = crew.set_to_work(birth)
         run = RunRecord()
         run.log_cap_bytes = request.log_cap_bytes
         run.poke_path = request.poke_path
         supervisor = Supervisor(job_id, held, run, poke_socket, crew)
-        supervisor.bear(crew, birth, *children)
+        supervisor.announce(crew, birth.connection, *children)
+        # systemd makes the scope meanwhile
+        for fd in birth.numbers():
+            os.close(fd)
     except OSError as err:
         if supervisor is not None and supervisor.born:
             raise
