@@ -60,6 +60,10 @@ def judge(job: Job, ended: Ended, *, shutting_down: bool) -> Verdict:
         return Verdict(JobState.FAILED, Reason.LOST, EXIT_SETUP, detail)
     if ended.signal is not None:
         return Verdict(JobState.FAILED, Reason.SIGNAL, code)
+    if code == EXIT_SETUP and ended.started_usec is None and job.started_usec is None:
+        # What set-up ends with. A supervisor that saw it would have named the step, or the start.
+        detail = "its supervisor was killed during its set-up"
+        return Verdict(JobState.FAILED, Reason.SETUP, EXIT_SETUP, detail)
     state = JobState.COMPLETED if code == 0 else JobState.FAILED
     return Verdict(state, Reason.EXIT, code)
 

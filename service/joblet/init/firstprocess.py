@@ -183,15 +183,24 @@ def run(setup: Setup, plan_fd: int, *, trace: bool) -> int:
                 python_sys.stderr.write(f"joblet-init: {step!r:.400}\n")
             _EXECUTORS[name](setup, *step.operands)
     except GateClosed:
-        os.write(setup.report_fd, report.gate_closed())
+        _tell(setup, report.gate_closed())
         return STATUS_SETUP
     except BaseException as err:
         # The outermost frame of this process: whatever it was, the supervisor hears of it.
-        os.write(setup.report_fd, report.failed(name, err))
+        _tell(setup, report.failed(name, err))
         if name != b"exec":
             return STATUS_SETUP
         return STATUS_NOT_FOUND if isinstance(err, FileNotFoundError) else STATUS_NOT_EXECUTABLE
     return STATUS_SETUP
+
+
+def _tell(setup: Setup, message: bytes) -> None:
+    try:
+        os.write(setup.report_fd, message)
+    except (BrokenPipeError, ConnectionResetError):
+        # The supervisor was killed, before we asked for a signal of that. Its successor goes by
+        # our exit status.
+        return
 
 
 def _read_all(fd: int) -> bytes:

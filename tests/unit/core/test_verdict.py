@@ -46,6 +46,7 @@ def verdict(job: Job, *, down: bool = False, **facts: Any) -> tuple[JobState, Re
         # what a program says is its own: 124 and 137 of a program are no timeout and no kill
         ({"exit_status": 124}, (S.FAILED, R.EXIT, 124)),
         ({"exit_status": 137}, (S.FAILED, R.EXIT, 137)),
+        ({"exit_status": 125}, (S.FAILED, R.EXIT, 125)),
         (KILLED, (S.FAILED, R.SIGNAL, 137)),
         ({"exit_status": None, "signal": 11}, (S.FAILED, R.SIGNAL, 139)),
         # a plain kill -TERM of somebody: systemd had no part in it
@@ -57,6 +58,16 @@ def test_an_end_that_nobody_asked_for_is_the_programs_own(
     facts: dict[str, Any], expected: object
 ) -> None:
     assert verdict(JOB, **facts) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [(125, R.SETUP), (3, R.EXIT)], ids=["what set-up ends with", "another"]
+)
+def test_an_end_of_what_nobody_saw_begin(status: int, reason: Reason) -> None:
+    begun = replace(JOB, state=S.INITIALIZING, started_usec=None)
+    facts: dict[str, Any] = {"exit_status": status, "started_usec": None}
+    assert verdict(begun, **facts) == (S.FAILED, reason, status)
+    assert verdict(JOB, **facts) == (S.FAILED, R.EXIT, status)
 
 
 @pytest.mark.parametrize(
