@@ -121,7 +121,11 @@ class Recovery:
         job = await self._store.get(job_id)
         try:
             if job is None:
-                log.warning("%s: no row knows it, sweeping what is left", job_id)
+                fact = self._host.run(job_id)
+                # One that was being made when its daemon died was never accepted.
+                ran = fact is not None and fact.started_usec is not None
+                level = logging.WARNING if ran else logging.INFO
+                log.log(level, "%s: no row knows it, sweeping what is left", job_id)
                 await self._host.sweep(job_id)
                 return
             # The daemon that recorded its end may have got no further.

@@ -32,6 +32,10 @@ from joblet.model.run import (
 
 log = logging.getLogger(__name__)
 
+# How long a supervisor may take to notice that its job has ended.
+_LAST_WORDS_S = 5.0
+_LOOK_AGAIN_S = 0.01
+
 
 class Launcher:
     """Jobs on this host."""
@@ -175,7 +179,18 @@ class Launcher:
         if record is not None:
             processes.kill(record.first)
         await self._systemd.remove(scope_name(job_id), grace_usec=0)
+        await self._last_words(job_id)
         self._runs.remove(job_id)
+
+    async def _last_words(self, job_id: str) -> None:
+        """Let a supervisor write into the job's directory what became of it."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _LAST_WORDS_S
+        while loop.time() < deadline:
+            fact = self._runs.fact(job_id)
+            if fact is None or not fact.supervisor_alive or fact.ended is not None:
+                return
+            await asyncio.sleep(_LOOK_AGAIN_S)
 
     async def shutting_down(self) -> bool:
         """True when the host is going down."""
