@@ -57,13 +57,22 @@ def said(bridge: Served, cursor: str) -> list[str]:
 
 
 def knock(bridge: Served, pair: Pair | None, *words: str, lines: int = 2) -> tuple[Any, list[str]]:
-    """What somebody gets, and so many lines of the journal; afterwards nothing is left of it."""
+    """What somebody gets, and so many lines of the journal; afterwards nothing is left of it.
+
+    gRPC's own client may knock a second time before it gives up: its lines count as one.
+    """
+
+    def heard() -> list[str]:
+        found = said(bridge, cursor)
+        again = [line for line in found if "ssl_transport_security" in line][1:]
+        return [line for line in found if line not in again]
+
     before = bridge.descriptors()
     cursor = bridge.machine.journal_cursor()
     seen = bridge.visit(KNOCK, pair, *words)
-    bridge.machine.wait_for(lambda: len(said(bridge, cursor)) >= lines, "the journal")
+    bridge.machine.wait_for(lambda: len(heard()) >= lines, "the journal")
     bridge.wait_closed(before)
-    found = said(bridge, cursor)
+    found = heard()
     assert len(found) == lines, found
     return seen, found
 
