@@ -45,11 +45,11 @@ def run(home_fd: int) -> None:
     mask = (1 << (signal.SIGTERM - 1)) | (1 << (signal.SIGCONT - 1))
     signal_fd = syscalls.signalfd(mask, os.O_CLOEXEC | os.O_NONBLOCK)
     home = socket.socket(fileno=home_fd)
-    while (job_fd := _next_job(home)) >= 0:
+    while (job_fd := next_job(home)) >= 0:
         # what an earlier scope was told while it was left
         for _ in _signals_of_manager(signal_fd):
             continue
-        if not _serve(job_fd, signal_fd):
+        if not serve(job_fd, signal_fd):
             return
         os.close(job_fd)
         with open(f"{HOME_CGROUP}/cgroup.procs", "wb", buffering=0) as procs:
@@ -60,7 +60,7 @@ def run(home_fd: int) -> None:
             return
 
 
-def _next_job(home: socket.socket) -> int:
+def next_job(home: socket.socket) -> int:
     """The socket of the next job, or -1: there will be none."""
     try:
         word, fds, _flags, _ = socket.recv_fds(home, 1, 1, socket.MSG_CMSG_CLOEXEC)
@@ -70,7 +70,7 @@ def _next_job(home: socket.socket) -> int:
     return fds[0] if word else -1
 
 
-def _serve(job_fd: int, signal_fd: int) -> bool:
+def serve(job_fd: int, signal_fd: int) -> bool:
     """Stay in the scope of a job until the release; False: nobody is left to give one."""
     poll = select.poll()
     poll.register(job_fd, select.POLLIN)

@@ -77,17 +77,30 @@ class Child:
 class Crew:
     """Anchor and first process of one supervisor process."""
 
-    __slots__ = ("_first", "_trace", "anchor", "supervisor")
+    __slots__ = ("_first", "_supervisor", "_trace", "anchor")
 
     def __init__(self, *, trace: bool) -> None:
-        self._trace = trace
-        self.supervisor = procfs.identify(os.getpid())
         self.anchor: Child | None = None
+        try:
+            # First of all: what we have written by then and write again stays with the anchor.
+            self.anchor = _fork(0, _be_anchor)
+        except OSError as err:
+            # `prepare` tries it again.
+            complain(err)
+        self._trace = trace
+        self._supervisor: Process | None = None
         self._first: Child | None = None
 
     def numbers(self) -> list[int]:
         """Every descriptor that belongs to them."""
         return [fd for child in (self.anchor, self._first) if child for fd in child.numbers()]
+
+    @property
+    def supervisor(self) -> Process:
+        """Who we are."""
+        if self._supervisor is None:
+            self._supervisor = procfs.identify(os.getpid())
+        return self._supervisor
 
     def prepare(self) -> None:
         """Fork whoever is missing. Idempotent. Raises OSError."""
@@ -142,6 +155,11 @@ class Crew:
             signal.pidfd_send_signal(self._first.fd, signal.SIGKILL)
             _see_off(self._first.fd, self._first.socket)
             self._first = None
+
+
+def complain(err: OSError) -> None:
+    """Nobody could be forked while nobody waits; the job that comes tries it again, and is told."""
+    os.write(2, f"<4>joblet-init: no process at hand: {err}\n".encode())
 
 
 def is_readable(fd: int, wait_ms: int = 0) -> bool:

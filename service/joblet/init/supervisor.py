@@ -17,7 +17,7 @@ import time
 
 from joblet import failpoints
 from joblet.init import anchor, procfs, report, rundir, syscalls
-from joblet.init.crew import Birth, Child, Crew, close_all_but, is_readable
+from joblet.init.crew import Birth, Child, Crew, close_all_but, complain, is_readable
 from joblet.init.logwriter import LogWriter
 from joblet.init.oomwatch import OomWatch
 from joblet.records import exit as exit_record
@@ -464,16 +464,15 @@ def serve(control: socket.socket, poke_socket: socket.socket, *, trace: bool) ->
     A process that has done a job before costs a third of a new one: no fork, and the pages that it
     writes are its own by now.
     """
-    own = [0, 1, 2, poke_socket.fileno(), control.fileno()]
-    close_all_but(own)
-    _settle_in()
     crew = Crew(trace=trace)
+    own = [0, 1, 2, poke_socket.fileno(), control.fileno()]
+    close_all_but([*own, *crew.numbers()])
+    _settle_in()
     for _ in range(JOBS_MAX):
         try:
             crew.prepare()
         except OSError as err:
-            # The job that comes tries it again, and is told.
-            os.write(2, f"<4>joblet-init: no process at hand: {err}\n".encode())
+            complain(err)
         if not is_readable(control.fileno(), FRESH_MS):
             crew.dismiss_first()
         try:

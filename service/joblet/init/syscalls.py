@@ -43,6 +43,9 @@ FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE = 1, 2
 SYS_open_tree = 428
 SYS_move_mount = 429
 SYS_clone3 = 435
+SYS_fsopen = 430
+SYS_fsconfig = 431
+SYS_fsmount = 432
 SYS_close_range = 436
 SYS_openat2 = 437
 SYS_pidfd_getfd = 438
@@ -71,6 +74,9 @@ CLONE_INTO_CGROUP = 0x200000000
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
 MNT_DETACH = 2
+
+_FSOPEN_CLOEXEC = _FSMOUNT_CLOEXEC = 1
+_FSCONFIG_CMD_CREATE = 6
 
 AT_SYMLINK_NOFOLLOW = 0x100
 AT_EMPTY_PATH = 0x1000
@@ -172,6 +178,16 @@ def open_tree(dirfd: int, path: bytes, flags: int) -> int:
     return _call(
         SYS_open_tree, _int(dirfd), path, ctypes.c_uint(flags | OPEN_TREE_CLOEXEC), path=path
     )
+
+
+def detached_tmpfs() -> int:
+    """The directory of a tmpfs that is mounted nowhere, and goes with its last descriptor."""
+    context = _call(SYS_fsopen, b"tmpfs", ctypes.c_uint(_FSOPEN_CLOEXEC))
+    try:
+        _call(SYS_fsconfig, _int(context), ctypes.c_uint(_FSCONFIG_CMD_CREATE), None, None, _int(0))
+        return _call(SYS_fsmount, _int(context), ctypes.c_uint(_FSMOUNT_CLOEXEC), ctypes.c_uint(0))
+    finally:
+        os.close(context)
 
 
 def move_mount(from_fd: int, to_fd: int, path: bytes) -> None:

@@ -112,7 +112,11 @@ class Zygote:
         self._adopt_living()
         self._epoll.register(self._listener, select.EPOLLIN)
         self._epoll.register(self._signal_fd, select.EPOLLIN)
-        rehearse()
+        try:
+            rehearse()
+        except OSError as err:
+            # A job's own set-up says it better, step by step.
+            say(f"rehearsal: {err}")
         gc.collect()
         immortalise()
         gc.freeze()
