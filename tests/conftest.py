@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Generator
 from pathlib import Path
@@ -18,7 +19,9 @@ UNIT = Path(__file__).parent / "unit"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Announce the markers of the tiers."""
+    """Announce the markers of the tiers; let what the tests start hear a Ctrl-C."""
+    # A shell starts what is to run in the background with SIGINT ignored, and that is inherited.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line(
         "markers",
         "journal_allows(*patterns): a test that provokes journal entries matching these",
