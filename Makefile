@@ -3,7 +3,7 @@ PYTHON = .venv/bin/python
 GROUND = $(PYTHON) -m tests.container.ground
 RELEASE = 13
 
-.PHONY: demo provision test lint bench bench-vm shell vm install deb wheel man docs proto clean
+.PHONY: demo provision test test-vm-large lint bench bench-vm shell vm install deb wheel man docs proto clean
 
 demo:  ## Joblet in a disposable virtual machine, with jobs that run into every limit; needs root
 	tests/provision demo
@@ -14,6 +14,9 @@ provision:  ## Debian packages and .venv, for everything below
 
 test: provision  ## every tier; a skip is a failure; needs root
 	JOBLET_TESTS_STRICT=1 $(PYTHON) -m pytest
+
+test-vm-large: provision  ## 10,000 files, one of 1 GiB and 1,000 jobs in virtual machines of both releases; needs root
+	JOBLET_TESTS_STRICT=1 JOBLET_VM_LARGE=1 JOBLET_VM_RELEASES=13,12 $(PYTHON) -m pytest tests/vm/test_many.py
 
 lint: provision  ## ruff and mypy
 	$(PYTHON) -m pytest -q tests/contract/test_lint.py

@@ -1,4 +1,4 @@
-"""Rules for every tier: no skip where skips are not allowed, no process from a unit test."""
+"""For every tier: no skip where skips are not allowed, no process from a unit test, figures."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.grounds.watch import FAILED
 # Set where everything can be had (make test): nothing may be left out unseen.
 STRICT = os.environ.get("JOBLET_TESTS_STRICT") == "1"
 UNIT = Path(__file__).parent / "unit"
+_FIGURES = pytest.StashKey[list[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -66,3 +67,19 @@ def _no_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
     for name in ("fork", "forkpty", "posix_spawn", "posix_spawnp", "system"):
         monkeypatch.setattr(os, name, refuse)
+
+
+@pytest.fixture(scope="session")
+def figures(pytestconfig: pytest.Config) -> list[str]:
+    """Lines for the end of the report: what was measured on the way, and judges nothing."""
+    return pytestconfig.stash.setdefault(_FIGURES, [])
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print the figures."""
+    lines = config.stash.get(_FIGURES, [])
+    if lines:
+        terminalreporter.section("figures of the grounds")
+        terminalreporter.write("".join(f"{line}\n" for line in lines))

@@ -15,12 +15,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.container import cargo
 from tests.container.attachments import answered, archive, entry, fetch, submission, submit
 from tests.container.jobs import (
     DAEMON,
     SECOND,
     Jobs,
-    ctl,
     kill,
     main_pid,
     outcome,
@@ -122,32 +122,11 @@ def test_a_user_other_than_the_usual_one_owns_what_came(machine: Machine, jobs: 
 
 
 def test_ten_thousand_small_files(machine: Machine, jobs: Jobs, figures: list[str]) -> None:
-    stream = archive(*((f"d{n % 100:02}/f{n:05}", b"x" * 100) for n in range(10_000)))
-    started = time.monotonic()
-    job = submit(machine, "sh", "-c", "find . -type f | wc -l", tar=stream).id
-    figures.append(f"10,000 files of 100 bytes: accepted in {time.monotonic() - started:.2f} s")
-    jobs.wait(job)
-    assert jobs.log(job).strip() == "10000"
-    started = time.monotonic()
-    fetched = fetch(machine, job)
-    figures.append(f"10,000 files of 100 bytes: fetched in {time.monotonic() - started:.2f} s")
-    assert sum(member.isreg() for member, _ in fetched.files.values()) == 10_000
+    figures += cargo.many_files_there_and_back(machine)
 
 
 def test_a_file_of_a_gibibyte(machine: Machine, jobs: Jobs, figures: list[str]) -> None:
-    machine.run(["truncate", "--size=1G", "/tmp/big"])
-    machine.run(["sh", "-c", "printf end | dd of=/tmp/big bs=1 seek=1073741821 conv=notrunc"])
-    started = time.monotonic()
-    script = "stat -c %s big; tail -c 3 big"
-    job = ctl(machine, "job", "run", "--upload", "/tmp/big", "--", "sh", "-c", script).strip()
-    figures.append(f"1 GiB: accepted in {time.monotonic() - started:.2f} s")
-    jobs.wait(job)
-    assert jobs.log(job) == "1073741824\nend"
-    started = time.monotonic()
-    ctl(machine, "job", "cp", f"{job}:big", "/tmp/back")
-    figures.append(f"1 GiB: fetched in {time.monotonic() - started:.2f} s")
-    machine.run(["cmp", "/tmp/big", "/tmp/back"])
-    machine.run(["rm", "/tmp/big", "/tmp/back"])
+    figures += cargo.large_file_there_and_back(machine)
 
 
 # What is kept.

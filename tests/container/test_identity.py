@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.container.jobs import DAEMON, Jobs, kill, processes_of
+from tests.container import crowd
+from tests.container.jobs import Jobs, processes_of
 from tests.container.machine import Machine
 
 FIRST = 1 << 30
@@ -104,23 +105,12 @@ def test_mounts_and_network_belong_to_the_host_not_to_the_job(jobs: Jobs) -> Non
     assert len(lines) >= 8
 
 
-@pytest.mark.journal_allows(
-    r"jobletd.service: (Main process exited, code=killed|Failed with result|Scheduled restart)"
-)
-def test_nothing_of_a_range_is_lost_or_doubled_by_a_kill_in_the_middle(
-    machine: Machine, jobs: Jobs
+@pytest.mark.journal_allows(*crowd.KILLED)
+def test_no_range_is_lost_or_doubled_by_a_kill_in_the_middle_of_a_thousand_jobs(
+    machine: Machine, figures: list[str]
 ) -> None:
-    before = [jobs.run("sleep", "1000") for _ in range(5)]
-    jobs.wait_running(*before)
-    kill(machine, DAEMON)
-    after = [jobs.run("sleep", "1000") for _ in range(5)]
-    jobs.wait_running(*after)
-    owners = [machine.path(f"/var/lib/joblet/work/{job}").stat().st_uid for job in before + after]
-    assert len(set(owners)) == 10
-    for job in before + after:
-        jobs.stop(job)
-    for job in before + after:
-        assert jobs.wait(job)["state"] == "STOPPED"
+    with crowd.small_pool(machine):
+        figures.append(crowd.ranges_are_kept_through_a_kill(machine))
 
 
 def test_results_stay_and_an_empty_work_directory_goes(machine: Machine, jobs: Jobs) -> None:
