@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.container.machine import Machine
+from tests.grounds.machine import BootedMachine
 
 PORT = 50051
 PKI = "/etc/joblet/pki"
 
 
 @contextmanager
-def reachable(machine: Machine) -> Iterator[None]:
+def reachable(machine: BootedMachine) -> Iterator[None]:
     """The bridge with certificates of a new CA, while the context lasts."""
     machine.run(["jobletctl", "certs", "init"])
     try:
@@ -23,7 +23,7 @@ def reachable(machine: Machine) -> Iterator[None]:
         machine.run(["rm", "--recursive", PKI])
 
 
-def nodes_file(machine: Machine, name: str, role: str, *nodes: str) -> str:
+def nodes_file(machine: BootedMachine, name: str, role: str, *nodes: str) -> str:
     """What `jobletctl certs export` writes for a new client: the file of nodes."""
     machine.run(["jobletctl", "certs", "issue", "client", name, "--role", role])
     path = f"/root/{name}.yml"
@@ -36,7 +36,7 @@ def nodes_file(machine: Machine, name: str, role: str, *nodes: str) -> str:
 
 
 @contextmanager
-def remote_member(machine: Machine, name: str = "ada") -> Iterator[None]:
+def remote_member(machine: BootedMachine, name: str = "ada") -> Iterator[None]:
     """The user `member` as somebody who has a file of nodes at the usual place."""
     folder = "/home/member/.rnx"
     machine.run(["install", "-d", "-o", "member", "-m", "700", folder])
