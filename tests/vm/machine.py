@@ -212,7 +212,13 @@ class VirtualMachine(BootedMachine):
             said = (self.directory / "ssh.log").read_text()
             self.cut_power()
             raise NoGround(f"no connection into the virtual machine: {said[-2000:]}")
-        subprocess.run([*self._ssh(), f"mkdir -p {_COMMANDS}"], check=True, timeout=CONNECT_SECONDS)
+        # what was given to us is for the commands of a test
+        subprocess.run(
+            [*self._ssh(), f"mkdir -p {_COMMANDS}"],
+            stdin=subprocess.DEVNULL,
+            check=True,
+            timeout=CONNECT_SECONDS,
+        )
         self._boot_id = self.read_file("/proc/sys/kernel/random/boot_id").strip()
 
     def _ssh_port(self) -> int:
@@ -283,7 +289,12 @@ class VirtualMachine(BootedMachine):
     def signal_session(self, number: int, signum: int) -> bool:
         """Signal the child of a command's shell; whether there was one."""
         script = f'pkill -{signum} -P "$(cat {_COMMANDS}/{number})"'
-        done = subprocess.run([*self._ssh(), script], capture_output=True, timeout=COMMAND_SECONDS)
+        done = subprocess.run(
+            [*self._ssh(), script],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=COMMAND_SECONDS,
+        )
         return done.returncode == 0
 
     @property
