@@ -105,8 +105,11 @@ def data(path: str, directory: int | None = None) -> bytes | None:
     """The same as bytes."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
-    except FileNotFoundError:
-        return None
+    except OSError as err:
+        # kernfs opens no file of a cgroup that is just going
+        if err.errno in (errno.ENOENT, errno.ENODEV):
+            return None
+        raise
     try:
         part = whole = os.read(fd, _READ_MAX)
         while len(part) >= _READ_LEAST:

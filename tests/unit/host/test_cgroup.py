@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -83,16 +84,18 @@ def test_nothing_is_known_of_a_job_that_has_ended_meanwhile(tmp_path: Path, proc
     assert used == [Usage(), Usage()]
 
 
+@pytest.mark.parametrize("call", ["open", "read"])
 def test_a_cgroup_that_goes_while_it_is_read(
-    tmp_path: Path, proc: Path, scope: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, proc: Path, scope: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     (scope / "cpu.stat").write_text("usage_usec 7\n")
 
-    def gone(_fd: int, _size: int) -> bytes:
+    def gone(*_: object, **__: object) -> NoReturn:
         raise OSError(19, os.strerror(19))
 
-    monkeypatch.setattr(os, "read", gone)
-    _, [used] = read(tmp_path, JOB)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, gone)
+        _, [used] = read(tmp_path, JOB)
     assert used == Usage()
 
 
