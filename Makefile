@@ -12,7 +12,8 @@ demo:  ## Joblet in a disposable virtual machine, with jobs that run into every 
 provision:  ## Debian packages and .venv, for everything below
 	tests/provision
 
-test: provision  ## every tier; a skip is a failure; needs root
+test:  ## every tier; a skip is a failure; needs root
+	tests/provision test
 	JOBLET_TESTS_STRICT=1 $(PYTHON) -m pytest
 
 test-vm-large: provision  ## 10,000 files, one of 1 GiB and 1,000 jobs in virtual machines of both releases; needs root
