@@ -14,6 +14,8 @@ from pathlib import Path
 from tests.grounds.cache import DEPENDENCIES, KEYRING, LEFT_OUT, MIRROR, NoGround, cached, demand
 
 SUITE = "trixie"
+# The tarball, and a machine or two that are unpacked from it.
+ROOM = 1000 << 20
 
 PACKAGES = (
     # the system
@@ -77,7 +79,7 @@ def image(more: Sequence[str] = ()) -> Path:
     def make(tarball: Path) -> None:
         _make(command_line(str(tarball), more))
 
-    return cached(SUITE, command_line("", more), make, suffix=".tar")
+    return cached(SUITE, command_line("", more), make, suffix=".tar", room=ROOM)
 
 
 def unpack(tarball: Path, root: Path) -> None:

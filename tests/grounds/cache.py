@@ -55,8 +55,23 @@ def demand(*tools: str) -> None:
             raise NoGround(f"{tool} is not installed")
 
 
-def cached(name: str, recipe: Any, make: Callable[[Path], None], *, suffix: str = "") -> Path:
-    """What the recipe made; `make` makes it at the path that it is given, if it is not there."""
+def demand_room(directory: Path, size: int) -> None:
+    """Raises NoGround when the disk of the directory has no room for so many bytes."""
+    free = shutil.disk_usage(directory).free
+    if free < size:
+        raise NoGround(
+            f"{directory} needs {size / 1e9:.1f} GB of disk and {free / 1e9:.1f} GB are free; "
+            "make room, or name a directory on another disk in JOBLET_CACHE"
+        )
+
+
+def cached(
+    name: str, recipe: Any, make: Callable[[Path], None], *, suffix: str = "", room: int = 0
+) -> Path:
+    """What the recipe made; `make` makes it at the path that it is given, if it is not there.
+
+    `room` is what the making takes of the disk, in bytes. Raises NoGround when there is less.
+    """
     cache = cache_directory()
     digest = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:12]
     kept = cache / f"{name}-{digest}{suffix}"
@@ -64,6 +79,7 @@ def cached(name: str, recipe: Any, make: Callable[[Path], None], *, suffix: str 
     with open(cache / f".{kept.name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not kept.exists():
+            demand_room(cache, room)
             unfinished = cache / f"{name}-{digest}.unfinished{suffix}"
             _remove(unfinished)
             try:

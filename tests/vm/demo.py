@@ -22,12 +22,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.grounds.cache import NoGround
+from tests.grounds.cache import NoGround, cache_directory
 from tests.grounds.shell import Said, Typist, shell
 from tests.package import build
 from tests.vm.ground import ground
 from tests.vm.image import SUITES
-from tests.vm.machine import VirtualMachine
+from tests.vm.machine import EMULATED, VirtualMachine
 
 USER = "member"
 WHERE = "/root/joblet"
@@ -150,8 +150,8 @@ def _isolation(screen: Screen, user: Typist) -> None:
 def _cpu(screen: Screen, user: Typist) -> None:
     screen.title("CPU time")
     user(
-        "id=$(jobletctl job run --max-cpu 50 -- sh -c 'timeout 10 xz </dev/zero >/dev/null'); "
-        'jobletctl job wait "$id"'
+        "id=$(jobletctl job run --max-cpu 50 -- "
+        "sh -c 'timeout 10 xz </dev/zero >/dev/null; true'); jobletctl job wait \"$id\""
     )
     said = user('jobletctl --json job status "$id" | grep -E \'"(cpu|run)_usec"\'')
     used = {key: int(value) for key, value in re.findall(r'"(\w+)": (\d+)', said.text)}
@@ -326,16 +326,22 @@ def run(release: str, screen: Screen) -> None:
         screen.note("building the Debian packages of this checkout, as `make deb` does")
         packages = build.build(Path(scratch), build.version())
         screen.note(
-            f"booting a Debian {release} that has never seen Joblet (its image is made once)"
+            f"booting a Debian {release} that has never seen Joblet: half a minute, "
+            "and as much again the first time, for its image"
         )
         with ground(release, lambda _: None) as machine:
             for package in packages:
                 machine.write_file(f"{WHERE}/{package.name}", package.read_bytes())
             kernel = machine.run(["uname", "-r"]).stdout.strip()
             systemd = machine.run(["systemctl", "--version"]).stdout.split()[1]
-            screen.note(f"Linux {kernel}, systemd {systemd} as PID 1, an emulated processor: slow")
+            screen.note(f"Linux {kernel}, systemd {systemd} as PID 1")
+            if EMULATED:
+                screen.note(
+                    "an emulated processor: what takes milliseconds elsewhere takes seconds here"
+                )
             installation(machine, screen)
             tour(machine, screen)
+    screen.note(f"the machine is gone; its image stays in {cache_directory()} for the next run")
 
 
 def main() -> int:

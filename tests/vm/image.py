@@ -22,6 +22,8 @@ from tests.grounds.cache import DEPENDENCIES, KEYRING, LEFT_OUT, MIRROR, NoGroun
 SUITES = {"13": "trixie", "12": "bookworm"}
 # What the file systems claim to hold; the files on the host are sparse.
 ROOT_SIZE = "6G"
+# Of the host's disk, while one is made: the tree, the image of it, and what a machine writes later.
+ROOM = 1500 << 20
 PACKAGES = (
     # the system
     "linux-image-cloud-amd64",
@@ -131,7 +133,8 @@ def image(release: str) -> Image:
     """The image of a Debian release ("13"), made if it is not in the cache. Raises NoGround."""
     demand("mmdebstrap", "mkfs.ext4", "chroot")
     recipe = [_mmdebstrap(release, ""), EARLY_FILES, FILES, PREPARE, _mkfs("", "")]
-    made = cached(f"{SUITES[release]}-vm", recipe, lambda target: _make(release, target))
+    name = f"{SUITES[release]}-vm"
+    made = cached(name, recipe, lambda target: _make(release, target), room=ROOM)
     return _image(made)
 
 

@@ -35,6 +35,7 @@ COMMAND_SECONDS = 600.0
 WAIT_SECONDS = 300.0
 
 ACCELERATOR = os.environ.get("JOBLET_VM_ACCEL", "tcg,thread=multi,tb-size=512")
+EMULATED = ACCELERATOR.startswith("tcg")
 CPUS = 2
 MEMORY = "2G"
 SCRATCH_SIZE = 2 << 30
