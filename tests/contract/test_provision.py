@@ -16,11 +16,14 @@ def fake(directory: Path, name: str, script: str) -> None:
     program.chmod(0o755)
 
 
-def provision(fakes: Path, *words: str, apt: str = "") -> subprocess.CompletedProcess[str]:
+def provision(
+    fakes: Path, *words: str, apt: str = "", architecture: str = "amd64"
+) -> subprocess.CompletedProcess[str]:
     """Run in an empty checkout, by a machine that has no package, as who `id` says."""
     script = fakes / "checkout/tests/provision"
     script.parent.mkdir(parents=True)
     script.write_bytes((CHECKOUT / "tests/provision").read_bytes())
+    fake(fakes, "dpkg", f"echo {architecture}")
     fake(fakes, "dpkg-query", "exit 1")
     fake(fakes, "apt-get", f"echo $1 >>{fakes}/asked; echo Unpacking; {apt}")
     return subprocess.run(
@@ -61,6 +64,16 @@ def test_errors_of_apt_are_seen_and_its_progress_is_not(tmp_path: Path) -> None:
     assert "apt installs python3 mmdebstrap " in done.stdout
     assert done.stdout.count("\n") == 1
     assert done.stderr == "E: no room\n"
+
+
+def test_another_kind_of_host_is_told_before_anything_is_installed(tmp_path: Path) -> None:
+    fake(tmp_path, "id", "echo 0")
+    done = provision(tmp_path, "demo", architecture="arm64")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "tests/provision: the machines of the tests need a host with Debian 13 or 12 for amd64\n"
+    )
+    assert not (tmp_path / "asked").exists()
 
 
 def test_building_packages_names_the_tools_that_are_missing(tmp_path: Path) -> None:
