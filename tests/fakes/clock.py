@@ -62,6 +62,10 @@ class TurnedLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._returned)
         return future
 
+    async def shutdown_default_executor(self, *_: object) -> None:
+        # Python 3.12 and later limit this wait for threads by a timer, and time would jump there.
+        await super().shutdown_default_executor()
+
     def _returned(self, _future: asyncio.Future[Any]) -> None:
         self._jumping.threads -= 1
 
