@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -24,6 +23,7 @@ from joblet.rpc.pb import joblet_pb2 as pb
 from tests.bridge.authority import SERVER_NAME, Authority, Pair
 from tests.bridge.conftest import PATIENCE_S, Ground, Remote
 from tests.fakes.client import FakeClient, job, job_id
+from tests.fakes.reference import version_1
 
 # A bridge in a process of its own: what gRPC says goes to the real standard error.
 PROGRAM = """
@@ -143,29 +143,12 @@ async def test_plain_text_is_not_spoken(ground: Ground) -> None:
     assert code == "UNAVAILABLE"
 
 
-def version_1(authority: Authority, folder: Path) -> Pair:
-    """As installers of the reference make it, with openssl: no extensions at all."""
-
-    def openssl(command: str) -> str:
-        done = subprocess.run(
-            ["openssl", *command.split()], cwd=folder, check=True, capture_output=True, text=True
-        )
-        return done.stdout
-
-    (folder / "ca.key").write_bytes(authority.key_pem())
-    subject = "/C=US/ST=CA/O=Joblet/OU=admin/CN=admin-client"
-    openssl(f"req -new -newkey rsa:2048 -nodes -keyout v1.key -out v1.csr -subj {subject}")
-    openssl("x509 -req -in v1.csr -CA pki/bridge/ca.crt -CAkey ca.key -days 1 -out v1.crt")
-    assert "Version: 1 (0x0)" in openssl("x509 -in v1.crt -noout -text")
-    return Pair((folder / "v1.crt").read_bytes(), (folder / "v1.key").read_bytes())
-
-
-async def test_a_certificate_of_version_1_is_good(ground: Ground, tmp_path: Path) -> None:
+async def test_a_certificate_of_version_1_is_good(ground: Ground) -> None:
     """Existing admin certificates have no extensions at all."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed")
-    pair = await asyncio.to_thread(version_1, ground.authority, tmp_path)
-    answer = await ground.connect(pair)("DeleteAllJobs")
+    ca = (ground.config_folder / "pki/bridge/ca.crt").read_bytes()
+    subject = "CN=admin-client,OU=admin,O=Joblet,ST=CA,C=US"
+    certificate, key = version_1(ca=ca, ca_key=ground.authority.key_pem(), subject=subject)
+    answer = await ground.connect(Pair(certificate, key))("DeleteAllJobs")
     assert answer.success
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from joblet import pki
 from joblet.errors import InvalidSpec
 from joblet.model.roles import Role
+from tests.fakes.reference import SERIAL, version_1
 
 NOW = datetime.now(UTC)
 # One for all: making keys takes a moment, and nothing changes them.
@@ -304,30 +305,14 @@ def test_a_renewed_ca_vouches_for_what_the_old_one_signed(files: Files) -> None:
     assert files.openssl("verify", "-x509_strict", "-CAfile", again, leaf).returncode == 0
 
 
-@pytest.mark.spawns
-def test_a_certificate_of_the_reference_is_read(files: Files) -> None:
+def test_a_certificate_of_the_reference_is_read() -> None:
     """Version 1, RSA, no extensions, several names: existing clients have those."""
-    key, path = str(files.directory / "k.pem"), str(files.directory / "v1.crt")
-    request = str(files.directory / "v1.csr")
-    subject = "/C=US/ST=CA/L=Los Angeles/O=Joblet/OU=Staff/OU=admin/CN=admin-client"
-    made = files.openssl(
-        *["req", "-new", "-newkey", "rsa:2048", "-nodes"],
-        *["-keyout", key, "-subj", subject, "-out", request],
-    )
-    assert made.returncode == 0, made.stderr
-    ca = files.put("ca.crt", CA.certificate.pem)
-    ca_key = files.put("ca.key", CA.identity.key)
-    signed = files.openssl(
-        *["x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca_key],
-        *["-set_serial", "77", "-days", "3", "-out", path],
-    )
-    assert signed.returncode == 0, signed.stderr
-    data = Path(path).read_bytes()
-    assert "Version: 1 " in files.openssl("x509", "-in", path, "-noout", "-text").stdout
+    subject = "CN=admin-client,OU=admin,OU=Staff,O=Joblet,L=Los Angeles,ST=CA,C=US"
+    data, key = version_1(ca=CA.certificate.pem, ca_key=CA.identity.key, subject=subject)
     seen = pki.read_certificate(data)
-    assert (seen.role, seen.units, seen.serial) == (Role.ADMIN, ("Staff", "admin"), 77)
+    assert (seen.role, seen.units, seen.serial) == (Role.ADMIN, ("Staff", "admin"), SERIAL)
     assert seen.kind is pki.Kind.CLIENT
-    assert pki.Identity.read(Path(key).read_bytes() + data).certificate == seen
+    assert pki.Identity.read(key + data).certificate == seen
 
 
 @pytest.mark.spawns
