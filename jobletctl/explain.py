@@ -58,7 +58,6 @@ _INSTEAD = {
 _NO_SUCH_JOB = "'CALL job list --all' shows the jobs there are"
 _MAYBE_DONE = "jobletd may have done it nevertheless: see 'CALL job list'"
 _HINTS = {
-    "NotAllowed": "members of the group 'joblet' may run jobs and manage their own, root may all",
     "NoSuchJob": _NO_SUCH_JOB,
     "Internal": "this is a fault of jobletd: its journal says more (journalctl -u jobletd)",
     "TimedOut": f"jobletd did not start in time: {_STATUS}",

@@ -193,7 +193,9 @@ async def test_root_needs_no_polkit(root: Manager, jobs: FakeJobManager) -> None
 
 async def test_a_no_of_polkit_says_who_may(polkit: Polkit, outsider: Manager) -> None:
     text = await _refused(outsider("RunJob", "a{sv}", SPEC))
-    assert text == "not allowed to run jobs; members of group 'joblet' may; ask an administrator"
+    assert (
+        text == "not allowed to run jobs; members of group 'joblet' may, from their next login on"
+    )
 
 
 async def test_a_late_answer_is_waited_for(polkit: Polkit, outsider: Manager) -> None:

@@ -61,7 +61,7 @@ _MEANING = {
     Action.ADMIN: "administer Joblet",
 }
 _HINTS = {
-    Action.RUN_JOB: "members of group 'joblet' may; ask an administrator",
+    Action.RUN_JOB: "members of group 'joblet' may, from their next login on",
     Action.MANAGE_OWN: "ask an administrator",
     Action.MANAGE_ALL: "only their owner, root and administrators may",
     Action.ADMIN: "only root and administrators may",

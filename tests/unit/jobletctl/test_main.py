@@ -21,7 +21,11 @@ OURS = "org.joblet1.Error."
     [
         (Unreachable("there is no system bus"), "there is no system bus"),
         (HostFailure("read the log", 5), "read the log: Input/output error"),
-        (RemoteError(OURS + "NotAllowed", "not allowed to run jobs"), "members of the group"),
+        # the daemon says who may: nothing is added
+        (
+            RemoteError(OURS + "NotAllowed", "not allowed; root may"),
+            "jobletctl: not allowed; root may\n",
+        ),
         (RemoteError(OURS + "NoSuchJob", "there is no job 'x'"), "'jobletctl job list --all'"),
         (RemoteError(OURS + "Internal", "an error, id 7"), "its journal says more"),
         (RemoteError(DBUS + "AccessDenied", "Rejected send message"), "bus policy forbids"),
