@@ -42,7 +42,7 @@ def prepare(root: Path, host: str) -> None:
     (root / "etc/hostname").write_text(f"{host}\n")
     with open(root / "etc/hosts", "a") as hosts:
         hosts.write("10.77.0.1 alpha\n10.77.0.2 beta\n")
-    for example in EXAMPLES.iterdir():
+    for example in filter(Path.is_file, EXAMPLES.iterdir()):
         target = root / INSTALLED.lstrip("/") / example.name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(example.read_bytes())

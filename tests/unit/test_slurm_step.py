@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,12 +15,8 @@ STEP = Path(__file__).resolve().parents[2] / "examples/slurm/joblet_step.py"
 @pytest.fixture(scope="module")
 def step() -> Any:
     """The script as a module."""
-    spec = importlib.util.spec_from_file_location("joblet_step", STEP)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    # not imported: that would leave a __pycache__ among the examples
+    return SimpleNamespace(**runpy.run_path(str(STEP)))
 
 
 @pytest.mark.parametrize(
