@@ -81,6 +81,7 @@ RUN_BY = {
     "make docs": Run("tests/contract/test_pages.py", '"packaging/pages", "--check"'),
     "make man": Run("tests/contract/test_pages.py", '"packaging/pages", "--check"'),
     "make shell": Run("tests/container/test_ground.py", '"tests.container.ground"'),
+    "make test-vm-large": Run("tests/vm/test_many.py", "JOBLET_VM_LARGE"),
     "make vm": Run("tests/vm/conftest.py", "ground("),
     "make vm RELEASE=12": Run("tests/vm/conftest.py", "ground("),
     "make wheel": Run("tests/package/test_wheel.py", "packaging/wheel"),
