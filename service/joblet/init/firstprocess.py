@@ -188,7 +188,8 @@ def run(setup: Setup, plan_fd: int, *, trace: bool) -> int:
     except BaseException as err:
         # The outermost frame of this process: whatever it was, the supervisor hears of it.
         _tell(setup, report.failed(name, err))
-        if name != b"exec":
+        if name != b"exec" or isinstance(err, BrokenPipeError | ConnectionResetError):
+            # Of the latter the first is no end of exec: there is nobody to tell of it.
             return STATUS_SETUP
         return STATUS_NOT_FOUND if isinstance(err, FileNotFoundError) else STATUS_NOT_EXECUTABLE
     return STATUS_SETUP
