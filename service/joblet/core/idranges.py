@@ -21,6 +21,12 @@ class IdRanges:
         self._free = deque(self._own)
         self._held: dict[str, int] = {}
         self._taken: set[int] = set()
+        self._own_taken = 0
+
+    @property
+    def free(self) -> int:
+        """How many are left."""
+        return len(self._own) - self._own_taken
 
     def take(self, job_id: str) -> int:
         """The first id of a range that nobody has. Raises Exhausted."""
@@ -37,7 +43,9 @@ class IdRanges:
     def adopt(self, job_id: str, first_id: int) -> None:
         """A job that has its range already; also one from before the pool was moved."""
         self._held[job_id] = first_id
-        self._taken.add(first_id)
+        if first_id not in self._taken:
+            self._taken.add(first_id)
+            self._own_taken += first_id in self._own
 
     def release(self, job_id: str) -> None:
         """None of the job's processes is left. Idempotent."""
@@ -45,4 +53,5 @@ class IdRanges:
         if first_id is not None:
             self._taken.discard(first_id)
             if first_id in self._own:
+                self._own_taken -= 1
                 self._free.append(first_id)

@@ -43,21 +43,27 @@ class Scheduler:
                 heapq.heappush(self._due, entry)
                 yield entry[2]
 
-    def next(self, running: int) -> str | None:
-        """Take the job that may start now, or None if there is none or no room."""
-        if running >= self.max_running:
-            return None
-        while self._due:
-            job_id = heapq.heappop(self._due)[2]
-            if self._queued.pop(job_id, None) is not None:
-                return job_id
-        return None
-
-    def vacant(self, running: int) -> bool:
-        """Whether a job that is due now would be the next, and has room."""
+    def head(self) -> str | None:
+        """The job that is the next to start, or None if none is due."""
         while self._due and self._due[0][2] not in self._queued:
             heapq.heappop(self._due)
-        return running < self.max_running and not self._due
+        return self._due[0][2] if self._due else None
+
+    def next(self, running: int) -> str | None:
+        """Take the job that may start now, or None if there is none or no room."""
+        if running >= self.max_running or self.head() is None:
+            return None
+        job_id = heapq.heappop(self._due)[2]
+        del self._queued[job_id]
+        return job_id
+
+    def vacant(self, running: int, now_usec: int) -> bool:
+        """Whether a job that is due now would be the next, and has room."""
+        earliest = self.next_due_usec()
+        if earliest is not None and earliest <= now_usec:
+            # Its time has come, and nobody has told us yet: the clock was set.
+            return False
+        return running < self.max_running and self.head() is None
 
     def next_due_usec(self) -> int | None:
         """When the earliest scheduled job is due, or None."""

@@ -16,10 +16,13 @@ from joblet.core.admission import HostFacts
 from joblet.core.idranges import IdRanges
 from joblet.core.ports import JobFiles, WorkFiles
 from joblet.core.projects import Projects
-from joblet.errors import HostFailure
+from joblet.errors import Exhausted, HostFailure
 from joblet.model.ids import new_job_id
 from joblet.model.job import Job, JobSpec
 from joblet.model.run import Caller, Upload
+
+# Waiting uploads never take the last range: whoever is before them in the queue needs one.
+_KEPT_RANGES = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,11 @@ class WorkDirs:
         Nothing is left when this raises or is cancelled: InvalidSpec and what else joblet-files
         answers, naming the entry; Exhausted, HostFailure.
         """
+        if self._ranges.free <= _KEPT_RANGES:
+            raise Exhausted(
+                "too many jobs with uploads wait: they hold the id ranges that others need; "
+                "raise ids.count in joblet.toml, or try again when some have ended"
+            )
         job_id = new_job_id()
         draft = Draft(job_id, self._ranges.take(job_id), self._projects.take(job_id))
         self._drafts[job_id] = draft
@@ -90,6 +98,10 @@ class WorkDirs:
             self._drafts.pop(draft.job_id, None)
             self._ranges.release(draft.job_id)
             self._projects.release(draft.job_id)
+
+    def has_range(self, job: Job) -> bool:
+        """Whether `assign` has one for it."""
+        return job.first_id is not None or self._ranges.free > 0
 
     def assign(self, job: Job) -> Job:
         """A job about to be launched, with its ids and its directory. Raises Exhausted."""

@@ -47,6 +47,7 @@ def test_adopted_range_is_nobody_elses() -> None:
 def test_range_of_a_pool_that_was_moved_is_kept_and_not_given_out() -> None:
     ranges = IdRanges(FIRST, 1)
     ranges.adopt("old", 7 * RANGE_SIZE)
+    assert ranges.free == 1
     ranges.release("old")
     assert ranges.take("new") == FIRST
     with pytest.raises(Exhausted):
@@ -61,6 +62,7 @@ def test_live_jobs_never_share_a_range_and_none_is_lost(
     ranges = IdRanges(FIRST, count)
     held: dict[str, int] = {}
     for number, (move, slot) in enumerate(moves):
+        assert ranges.free == count - len(held)
         job = f"job-{slot}"
         if move == "t" and job not in held:
             if len(held) < count:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from joblet.errors import HostFailure, InvalidSpec, NotFound, UploadRefused, WrongState
+from joblet.errors import Exhausted, HostFailure, InvalidSpec, NotFound, UploadRefused, WrongState
 from joblet.model.job import JobSpec, JobState, Reason
 from joblet.model.run import Caller, Upload
 from tests.fakes.clock import EPOCH_USEC
@@ -51,7 +51,7 @@ async def test_a_job_runs_with_what_was_uploaded_for_it(world: World, start: Sta
 
 
 async def test_a_refused_upload_leaves_nothing(world: World, start: Start) -> None:
-    daemon = await start(id_ranges=1)
+    daemon = await start(id_ranges=2)
     daemon.mover.fails = UploadRefused("../x", "its name goes up with '..'")
     with pytest.raises(UploadRefused, match=r"'\.\./x'"):
         await daemon.manager.upload(UPLOADED, TAR, MEMBER)
@@ -59,6 +59,16 @@ async def test_a_refused_upload_leaves_nothing(world: World, start: Start) -> No
     [(_, _, _, _, quota)] = daemon.mover.fills
     assert quota is not None
     await same_numbers_again(daemon, quota[0])
+
+
+async def test_uploads_that_wait_leave_a_range_for_who_is_before_them(
+    world: World, start: Start
+) -> None:
+    daemon = await start(id_ranges=2)
+    await daemon.manager.upload(UPLOADED, TAR, MEMBER)
+    with pytest.raises(Exhausted, match=r"uploads wait.* raise ids\.count"):
+        await daemon.manager.upload(UPLOADED, TAR, MEMBER)
+    await daemon.run()
 
 
 async def test_an_upload_that_is_given_up_leaves_nothing(world: World, start: Start) -> None:
@@ -81,7 +91,7 @@ async def test_a_spec_that_is_refused_takes_no_upload(world: World, start: Start
 
 
 async def test_an_upload_whose_job_is_not_taken_is_discarded(world: World, start: Start) -> None:
-    daemon = await start(id_ranges=1)
+    daemon = await start(id_ranges=2)
     draft = await daemon.manager.upload(UPLOADED, TAR, MEMBER)
     world.disk.full = True
     with pytest.raises(HostFailure):
