@@ -198,7 +198,7 @@ class FakeJobHost(JobHost):
             if job.id in host.scopes:
                 raise HostFailure("scope", 0, f"joblet-{job.id}.scope exists already")
             host.scopes[job.id] = "active"
-            await cleared
+            await asyncio.shield(cleared)
             self._check()
             failpoints.hit("launch.before-gate")
             run.gate_open = True

@@ -27,7 +27,7 @@ from joblet.core.timers import Timers
 from joblet.core.verdict import Verdict
 from joblet.core.waiters import Waiters
 from joblet.core.workdir import Draft, WorkDirs
-from joblet.errors import HostFailure, InvalidSpec, JobletError, NotFound, WrongState
+from joblet.errors import Exhausted, HostFailure, InvalidSpec, JobletError, NotFound, WrongState
 from joblet.model.events import JobChanged, JobFinished, JobNew, JobRemoved
 from joblet.model.ids import check_job_reference, is_job_id
 from joblet.model.job import Accounting, Job, JobFilter, JobSpec, JobState, Reason, Remote
@@ -200,7 +200,10 @@ class JobManager:
 
     def _may_begin(self, job: Job) -> bool:
         due = job.state is JobState.PENDING
-        return due and self._started and self._scheduler.vacant(len(self._active))
+        now = self._clock.now_usec()
+        if not (due and self._started and self._work.has_range(job)):
+            return False
+        return self._scheduler.vacant(len(self._active), now)
 
     async def _submit_beginning(self, job: Job) -> None:
         """Accept a job that need not wait: its row is written while its processes are made.
@@ -433,7 +436,13 @@ class JobManager:
             return
         for job_id in self._scheduler.ripen(self._clock.now_usec()):
             self._tasks.start(self._ripe(job_id), f"{job_id}: due")
-        while (chosen := self._scheduler.next(len(self._active))) is not None:
+        while (head := self._scheduler.head()) is not None:
+            job = self._live.get(head)
+            if job is not None and not self._work.has_range(job):
+                # Uploads that wait hold ranges too: it is the next when one of a job is free.
+                break
+            if (chosen := self._scheduler.next(len(self._active))) is None:
+                break
             self._active.add(chosen)
             self._tasks.start(self._launch(chosen), f"{chosen}: launch")
         self._set_alarm()
@@ -464,7 +473,13 @@ class JobManager:
                 return
             if job.state is JobState.SCHEDULED:
                 job = job.moved(JobState.PENDING)
-            job = self._beginning(job)
+            try:
+                job = self._beginning(job)
+            except Exhausted:
+                # Another that was chosen with it took the last range.
+                self._release(job_id)
+                self.enqueue(job)
+                return
             self._live[job_id] = job
             self._events.publish(JobChanged(job))
             written = asyncio.ensure_future(self._store.save(job, durable=True))
@@ -503,12 +518,14 @@ class JobManager:
                 await asyncio.wait([written])
                 # If the launch did not get as far as waiting for it, its error is not news.
                 written.exception()
-        except (ConnectionError, JobletError, OSError, ValueError) as err:
-            if job.id in self._live:
-                await self._not_begun(job, err)
-            else:
+        except Exception as err:
+            if job.id not in self._live:
                 # Its row could not be written: the job never was.
                 await self._forget(job)
+            elif isinstance(err, ConnectionError | JobletError | OSError | ValueError):
+                await self._not_begun(job, err)
+            else:
+                raise
             return True
         self._launches.pop(job.id, None)
         if launched is not None:

@@ -194,8 +194,9 @@ async def to_the_end(work: Awaitable[None]) -> None:
     A cancellation counts for nothing if it succeeds all the same.
     """
     task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        task.result()
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            continue
+    task.result()

@@ -11,7 +11,6 @@ import os
 from collections.abc import Awaitable, Mapping, Sequence
 
 from joblet import failpoints
-from joblet.errors import JobletError
 from joblet.host import cgroup, jobplan, machine, planwords, processes
 from joblet.host.jobplan import PlanMaker, ScopeProperty
 from joblet.host.runs import RunDirectory
@@ -89,10 +88,11 @@ class Launcher:
                 pid=birth.anchor_pid,
                 pidfd=birth.anchor_fd,
             )
-            await cleared
+            # Shielded: a row that is cancelled goes on to its end, and our own end with it.
+            await asyncio.shield(cleared)
             failpoints.hit("launch.before-gate")
             birth.open_gate()
-        except (JobletError, OSError):
+        except Exception:
             birth.close()
             # The supervisor finds the gate closed, says so in an exit record and pokes us. Before
             # that the job's directory and log are still in its hands.

@@ -359,3 +359,72 @@ async def test_jobs_go_on_when_the_manager_closes(world: World, start: Start) ->
     assert world.host.running() == [job.id]
     assert world.host.stops == []
     assert world.disk.rows[waiting.id].state is JobState.PENDING
+
+
+async def test_a_job_does_not_overtake_one_that_was_due_before_it(
+    world: World, start: Start
+) -> None:
+    daemon = await start(max_running=1)
+    in_ten_minutes = world.clock.now_usec() + 600_000_000
+    scheduled = await daemon.submit(replace(TRUE, start_at_usec=in_ten_minutes))
+    # The wall clock is set, or the host was suspended: no timer of the daemon has moved.
+    world.clock.shift_usec += 1_200_000_000
+    await daemon.submit()
+    await daemon.hold(world.host.running)
+    assert world.host.launches == [scheduled.id]
+
+
+async def test_closing_keeps_a_job_whose_row_is_being_written_from_beginning(
+    world: World, start: Start
+) -> None:
+    daemon = await start()
+    gate, after = Gate(), Gate()
+    daemon.store.pace = gate
+    gate.close()
+    submission = asyncio.create_task(daemon.submit())
+    await daemon.hold(lambda: world.host.scopes)
+    closing = asyncio.create_task(daemon.manager.close())
+    await asyncio.sleep(1)
+    # Nor does it wait for what comes behind the gate.
+    daemon.host._pace = after
+    after.close()
+    gate.passage.set()
+    async with asyncio.timeout(60):
+        await closing
+    assert world.host.executions == {}
+    assert (await submission).id in world.disk.rows
+
+
+async def test_a_client_that_is_cancelled_twice_leaves_no_row_that_nobody_knows(
+    world: World, start: Start
+) -> None:
+    daemon = await start(max_running=1)
+    first = await daemon.run()
+    gate = Gate()
+    daemon.store.pace = gate
+    gate.close()
+    submission = asyncio.create_task(daemon.submit())
+    await gate.reached.wait()
+    for _ in range(2):
+        submission.cancel()
+        await asyncio.sleep(0)
+    gate.passage.set()
+    await asyncio.wait([submission])
+    await asyncio.sleep(1)
+    assert {job.id for job in daemon.manager.live()} == set(world.disk.rows)
+    world.host.end(first.id)
+    await daemon.ended(first.id)
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["at once", "from the queue"])
+async def test_a_job_without_a_free_id_range_waits_for_one(
+    world: World, start: Start, later: bool
+) -> None:
+    # Uploads that wait hold ranges too, so that there may be fewer than places.
+    daemon = await start(max_running=2, id_ranges=1)
+    first = await daemon.run()
+    due = world.clock.now_usec() + 1_000_000
+    job = await daemon.submit(replace(TRUE, start_at_usec=due) if later else TRUE)
+    await asyncio.sleep(10)
+    world.host.end(first.id)
+    await daemon.until(job.id, JobState.RUNNING)
