@@ -58,6 +58,10 @@ RO = plan.RDONLY | plan.NOSUID | plan.NODEV
         (instead("bind", "/no/such", "usr", RO), ("bind", errno.ENOENT, "/no/such")),
         (instead("work", "/no/such", "work", 0), ("work", errno.ENOENT, "/no/such")),
         (instead("work", "/usr", "work", 0), ("work", errno.EPERM, "/usr")),
+        (
+            before("cgroup-namespace", step("scope", "no/such.scope")),
+            ("scope", errno.ENOENT, "no/such.scope/cgroup.procs"),
+        ),
         (instead("tmpfs", "tmp", 0, "size=x"), ("tmpfs", errno.EINVAL, "tmp")),
         (instead("proc", "no/proc"), ("proc", errno.ENOENT, "no/proc")),
         (instead("device", "no/null", 1, 3), ("device", errno.ENOENT, "no/null")),

@@ -77,6 +77,33 @@ async def test_what_one_round_makes_goes_in_one_write_in_order(
     assert library.writes == [[b"a", b"b", b"c"]]
 
 
+async def test_a_patient_message_goes_with_the_next_or_after_a_moment(
+    outbox: Outbox, library: FakeLibrary
+) -> None:
+    outbox.put(b"signal", patient=True)
+    await _turn()
+    assert library.writes == []
+    outbox.put(b"answer")
+    outbox.put(b"signal too", patient=True)
+    await _turn()
+    assert library.writes == [[b"signal", b"answer", b"signal too"]]
+    outbox.put_mergeable(("path", "interface"), lambda: b"change")
+    await _turn()
+    assert len(library.writes) == 1
+    await outbox.empty()
+    assert library.writes[1:] == [[b"change"]]
+
+
+async def test_a_patient_message_waits_no_longer_than_the_connection(
+    outbox: Outbox, library: FakeLibrary
+) -> None:
+    outbox.put(b"signal", patient=True)
+    outbox.close()
+    await asyncio.sleep(0.01)
+    assert library.writes == []
+    await outbox.empty()
+
+
 async def test_the_library_never_has_more_than_one_rest(
     outbox: Outbox, library: FakeLibrary
 ) -> None:
