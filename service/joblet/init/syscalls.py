@@ -361,10 +361,14 @@ def exit_status_of(pidfd: int) -> int | None:
     exit_bit, size = 1 << 3, 64
     reaped = select.poll()
     reaped.register(pidfd, 0)
-    for _ in range(2):
+    for _ in range(3):
         info = bytearray(struct.pack("<Q", exit_bit) + bytes(size - 8))
         try:
             fcntl.ioctl(pidfd, _iowr(0xFF, 11, size), info)
+        except ProcessLookupError:
+            # Reaped while the kernel looked, first for the end and then for the process: the end is
+            # there by now. An older kernel says the same for ever.
+            continue
         except OSError:
             return None
         (mask,) = struct.unpack_from("<Q", info)
