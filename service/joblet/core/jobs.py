@@ -199,11 +199,9 @@ class JobManager:
         return job
 
     def _may_begin(self, job: Job) -> bool:
-        due = job.state is JobState.PENDING
-        now = self._clock.now_usec()
-        if not (due and self._started and self._work.has_range(job)):
+        if job.state is not JobState.PENDING or not self._started or not self._work.has_range(job):
             return False
-        return self._scheduler.vacant(len(self._active), now)
+        return self._scheduler.vacant(len(self._active), self._clock.now_usec())
 
     async def _submit_beginning(self, job: Job) -> None:
         """Accept a job that need not wait: its row is written while its processes are made.
@@ -471,19 +469,18 @@ class JobManager:
                 self._release(job_id)
                 self._kick()
                 return
-            if job.state is JobState.SCHEDULED:
-                job = job.moved(JobState.PENDING)
             try:
-                job = self._beginning(job)
+                due = job.moved(JobState.PENDING) if job.state is JobState.SCHEDULED else job
+                begun = self._beginning(due)
             except Exhausted:
                 # Another that was chosen with it took the last range.
                 self._release(job_id)
                 self.enqueue(job)
                 return
-            self._live[job_id] = job
-            self._events.publish(JobChanged(job))
-            written = asyncio.ensure_future(self._store.save(job, durable=True))
-            ended = not await self._begin(job, written)
+            self._live[job_id] = begun
+            self._events.publish(JobChanged(begun))
+            written = asyncio.ensure_future(self._store.save(begun, durable=True))
+            ended = not await self._begin(begun, written)
         if ended:
             await self.settle_now(job_id)
 

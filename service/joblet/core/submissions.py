@@ -123,7 +123,7 @@ class Submissions:
     def explain(
         self, spec: JobSpec, *, owner_uid: int, secrets: Mapping[str, str] = NO_SECRETS
     ) -> tuple[Job, Outline]:
-        """The job that `accept` would make of a spec, and what the host would do for it.
+        """The job that `prepare` would make of a spec, and what the host would do for it.
 
         None of it exists afterwards; whether there is room in the queue is not asked. Raises
         InvalidSpec.

@@ -189,7 +189,7 @@ def run(setup: Setup, plan_fd: int, *, trace: bool) -> int:
         # The outermost frame of this process: whatever it was, the supervisor hears of it.
         _tell(setup, report.failed(name, err))
         if name != b"exec" or isinstance(err, BrokenPipeError | ConnectionResetError):
-            # Of the latter the first is no end of exec: there is nobody to tell of it.
+            # At exec, these come from the report: the supervisor is gone, and nothing has begun.
             return STATUS_SETUP
         return STATUS_NOT_FOUND if isinstance(err, FileNotFoundError) else STATUS_NOT_EXECUTABLE
     return STATUS_SETUP

@@ -167,7 +167,8 @@ def devpts(setup: Setup, path: bytes, options: bytes) -> None:
 def readonly(setup: Setup, path: bytes) -> None:
     """A part of the new root bound over itself, read-only. What the kernel lacks needs no lock."""
     try:
-        tree = sys.open_tree(setup.root_fd, path, sys.OPEN_TREE_CLONE | sys.AT_RECURSIVE)
+        flags = sys.OPEN_TREE_CLONE | sys.AT_RECURSIVE | sys.AT_SYMLINK_NOFOLLOW
+        tree = sys.open_tree(setup.root_fd, path, flags)
     except FileNotFoundError:
         return
     sys.mount_setattr(

@@ -73,23 +73,16 @@ def _serve_a_job() -> None:
 
 def _supervise_a_job(run_dir: int) -> None:
     """As a supervisor does it that takes over from another, when everything is over."""
-    stdout, stdout_end = os.pipe()
-    stderr, stderr_end = os.pipe()
-    status, status_end = os.pipe()
+    stdout, stderr, status = (_holding(data) for data in (b"output", b"output", bytes(4)))
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     log, index = os.memfd_create("log"), os.memfd_create("index")
     poke_socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         os.write(index, logindex.Header().encode())
-        os.write(stdout_end, b"output")
-        os.write(stderr_end, b"output")
-        os.write(status_end, bytes(4))
         record = RunRecord()
         record.first = record.anchor = _NOBODY
         record.log_cap_bytes = 1 << 30
         record.poke_path = _NOWHERE
-        for fd in (stdout_end, stderr_end, status_end):
-            os.close(fd)
         far.close()
         held = Held(stdout, stderr, near.fileno(), log, index, run_dir)
         supervisor = Supervisor(_ID, held, record, poke_socket)
@@ -97,10 +90,20 @@ def _supervise_a_job(run_dir: int) -> None:
         supervisor.work()
         os.unlink("exit", dir_fd=run_dir)
     finally:
-        near.close()
-        poke_socket.close()
+        for sock in (near, far, poke_socket):
+            sock.close()
         for fd in (stdout, stderr, status, log, index):
             os.close(fd)
+
+
+def _holding(data: bytes) -> int:
+    """A pipe that ends after these bytes."""
+    end, other = os.pipe()
+    try:
+        os.write(other, data)
+    finally:
+        os.close(other)
+    return end
 
 
 def _build_a_root(root: int, name: bytes) -> None:

@@ -42,10 +42,10 @@ FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE = 1, 2
 
 SYS_open_tree = 428
 SYS_move_mount = 429
-SYS_clone3 = 435
 SYS_fsopen = 430
 SYS_fsconfig = 431
 SYS_fsmount = 432
+SYS_clone3 = 435
 SYS_close_range = 436
 SYS_openat2 = 437
 SYS_pidfd_getfd = 438

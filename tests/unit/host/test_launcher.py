@@ -25,14 +25,22 @@ GONE = Process(pid=1, start_ticks=1 << 62)
 class NoScopes:
     """A manager that has nothing to remove."""
 
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
     async def remove(self, unit: str, *, grace_usec: int) -> None:
-        return
+        self.asked.set()
 
 
 @pytest.fixture
-def launcher(tmp_path: Path) -> Launcher:
+async def scopes() -> NoScopes:
+    return NoScopes()
+
+
+@pytest.fixture
+async def launcher(tmp_path: Path, scopes: NoScopes) -> Launcher:
     return Launcher(
-        systemd=cast(Systemd, NoScopes()),
+        systemd=cast(Systemd, scopes),
         spawner=cast(Spawner, None),
         runs=RunDirectory(str(tmp_path)),
         plans=cast(PlanMaker, None),
@@ -52,11 +60,12 @@ def recorded(tmp_path: Path, supervisor: Process) -> Path:
 
 
 async def test_a_supervisor_has_its_last_words_before_the_directory_goes(
-    launcher: Launcher, tmp_path: Path
+    launcher: Launcher, scopes: NoScopes, tmp_path: Path
 ) -> None:
     directory = recorded(tmp_path, procfs.identify(os.getpid()))
     sweeping = asyncio.create_task(launcher.sweep(JOB))
-    await asyncio.sleep(0.05)
+    await scopes.asked.wait()
+    # by now it waits for the record
     assert directory.exists()
     (directory / "exit").write_bytes(ExitRecord().encode())
     await sweeping
