@@ -428,3 +428,24 @@ async def test_a_job_without_a_free_id_range_waits_for_one(
     await asyncio.sleep(10)
     world.host.end(first.id)
     await daemon.until(job.id, JobState.RUNNING)
+
+
+async def test_of_two_that_are_due_together_one_waits_for_the_others_range(
+    world: World, start: Start
+) -> None:
+    daemon = await start(max_running=3, id_ranges=2)
+    first = await daemon.run()
+    due = replace(TRUE, start_at_usec=world.clock.now_usec() + 1_000_000)
+    second, third = await daemon.submit(due), await daemon.submit(due)
+    await daemon.until(second.id, JobState.RUNNING)
+    await asyncio.sleep(10)
+    assert world.host.launches == [first.id, second.id]
+    assert daemon.manager.running == 2
+    world.host.end(first.id)
+    await daemon.until(third.id, JobState.RUNNING)
+    assert daemon.seen.names(third.id) == [
+        "JobNew SCHEDULED",
+        "JobChanged PENDING",
+        "JobChanged INITIALIZING",
+        "JobChanged RUNNING",
+    ]
