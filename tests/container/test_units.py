@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.container.jobs import Jobs, scope_of
 from tests.container.machine import Machine
 
 UNITS = (
@@ -142,6 +143,35 @@ def test_daemon_with_bad_settings_waits_for_a_person(machine: Machine) -> None:
     finally:
         machine.write_file("/etc/joblet/joblet.toml", settings)
         machine.run(["systemctl", "restart", "jobletd.service"])
+
+
+def test_jobs_are_ordered_after_those_who_record_their_end(machine: Machine) -> None:
+    """Through their slice: an order of each scope would be news of both services every time."""
+    services = {"jobletd.service", "joblet-supervisors.service"}
+    jobs = Jobs(machine)
+    jobs.done("true")  # the slices are there now, and in order
+    watch = ["dbus-monitor", "--system", "--profile", "member=PropertiesChanged"]
+    monitor = machine.popen(watch, stderr=None)
+    try:
+        assert monitor.stdout is not None
+        monitor.stdout.readline()  # its heading: it listens
+        job = jobs.shell("sleep 600")
+        jobs.wait_running(job)
+        scope, shard = scope_of(job), properties(machine, scope_of(job), "Slice")["Slice"]
+        ordered = {
+            unit: set(properties(machine, unit, "After")["After"].split())
+            for unit in (scope, shard, "joblet-jobs.slice")
+        }
+        jobs.stop(job)
+    finally:
+        monitor.terminate()
+        told, _ = monitor.communicate()
+    assert shard in ordered[scope]
+    assert "joblet-jobs.slice" in ordered[shard]
+    assert services <= ordered["joblet-jobs.slice"]
+    assert f"/{scope.replace('-', '_2d').replace('.', '_2e')}\t".encode() in told
+    for unit in services:
+        assert f"/{unit.replace('-', '_2d').replace('.', '_2e')}\t".encode() not in told
 
 
 def test_machine_reboots_into_a_working_daemon(machine: Machine) -> None:

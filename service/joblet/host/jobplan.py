@@ -96,8 +96,6 @@ def scope_properties(job: Job, *, io_devices: Sequence[str]) -> list[ScopeProper
     properties = [
         ScopeProperty("Description", "s", title),
         ScopeProperty("Slice", "s", shard_slice(job.shard)),
-        # At shutdown jobs end before those who record their end.
-        ScopeProperty("After", "as", ["jobletd.service", "joblet-supervisors.service"]),
         ScopeProperty("TimeoutStopUSec", "t", spec.grace_usec),
         # Off by default, unlike that of memory: without it there is no io.stat to read totals from.
         ScopeProperty("IOAccounting", "b", True),

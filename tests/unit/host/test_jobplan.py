@@ -40,7 +40,6 @@ def properties(job: Job) -> dict[str, tuple[str, object]]:
 PLAIN: dict[str, tuple[str, object]] = {
     "Description": ("s", "Joblet job 01234567"),
     "Slice": ("s", "joblet-jobs-03.slice"),
-    "After": ("as", ["jobletd.service", "joblet-supervisors.service"]),
     "TimeoutStopUSec": ("t", 10_000_000),
     "IOAccounting": ("b", True),
     "OOMPolicy": ("s", "continue"),
