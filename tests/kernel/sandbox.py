@@ -19,13 +19,15 @@ from joblet.config import Config
 from joblet.core import admission
 from joblet.host import jobplan, machine
 from joblet.host.jobplan import PlanMaker
+from joblet.init.passing import receive
 from joblet.init.plan import Step
 from joblet.model.ids import new_job_id
 from joblet.model.job import Job, JobSpec, JobState
 from joblet.records import exit as exit_record
-from joblet.records import logindex
+from joblet.records import logindex, spawn
 from joblet.records.exit import ExitRecord
 from joblet.records.logindex import Header
+from joblet.records.spawn import Message
 from tests.fakes.daemon import FACTS
 
 CHECKOUT = Path(__file__).parents[2]
@@ -45,6 +47,7 @@ class Outcome:
     log: bytes
     header: Header
     sealed: bool
+    told: tuple[Message, ...]  # to jobletd, over the connection
 
     @property
     def failure(self) -> tuple[str, int, str]:
@@ -132,6 +135,7 @@ class Sandbox:
                 log=os.pread(given["log"], size, 0),
                 header=logindex.decode_header(os.pread(given["index"], logindex.HEADER_SIZE, 0)),
                 sealed=os.fstat(given["log"]).st_mode & 0o777 == 0o444,
+                told=_told(near),
             )
         finally:
             child.kill()
@@ -139,6 +143,19 @@ class Sandbox:
             near.close()
             for fd in (disk, *(fd for name, fd in given.items() if name != "gate")):
                 os.close(fd)
+
+
+def _told(connection: socket.socket) -> tuple[Message, ...]:
+    """What waits there, all of it: who could say more has ended."""
+    messages: list[Message] = []
+    while True:
+        try:
+            data, fds, _flags = receive(connection, spawn.SIZE_MAX, 2, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return tuple(messages)
+        for fd in fds:
+            os.close(fd)
+        messages.append(spawn.decode(data))
 
 
 def tmpfs(size: int) -> int:

@@ -15,6 +15,7 @@ import os
 import socket
 
 from joblet.errors import HostFailure
+from joblet.init.passing import receive
 from joblet.model.run import Launched
 from joblet.records import spawn
 from joblet.records.framing import BadRecord
@@ -190,9 +191,7 @@ class Spawner:
     def _receive(self) -> None:
         while self._socket is not None:
             try:
-                data, fds, _flags, _ = socket.recv_fds(
-                    self._socket, spawn.SIZE_MAX, 2, socket.MSG_CMSG_CLOEXEC
-                )
+                data, fds, _flags = receive(self._socket, spawn.SIZE_MAX, 2)
             except BlockingIOError:
                 return
             except ConnectionResetError:

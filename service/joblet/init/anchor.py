@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator
 
 from joblet.init import syscalls
+from joblet.init.passing import receive
 
 RELEASE = b"R"
 # The job ends before it was surely in a scope: whoever makes the scope now must not get an anchor
@@ -63,7 +64,7 @@ def run(home_fd: int) -> None:
 def next_job(home: socket.socket) -> int:
     """The socket of the next job, or -1: there will be none."""
     try:
-        word, fds, _flags, _ = socket.recv_fds(home, 1, 1, socket.MSG_CMSG_CLOEXEC)
+        word, fds, _flags = receive(home, 1, 1)
     except ConnectionResetError:
         # our home is gone, and had not read our last word
         return -1

@@ -15,6 +15,7 @@ import socket
 from collections.abc import Callable
 
 from joblet.init import anchor, firstprocess, procfs, syscalls
+from joblet.init.passing import receive
 from joblet.init.state import Setup
 from joblet.records.run import Process
 
@@ -74,6 +75,20 @@ class Child:
         return (self.fd, self.socket.fileno())
 
 
+def set_anchor_to_work(anchor: Child, birth: Birth) -> None:
+    """Give a job to the anchor. Raises OSError."""
+    socket.send_fds(anchor.socket, [_ASSIGNMENT], [birth.anchor_end])
+
+
+def set_first_to_work(first: Child, birth: Birth) -> None:
+    """Give a job to a first process. Raises OSError."""
+    socket.send_fds(
+        first.socket,
+        [_ASSIGNMENT],
+        [birth.plan, birth.work, birth.gate, birth.stdout_end, birth.stderr_end],
+    )
+
+
 class Crew:
     """Anchor and first process of one supervisor process."""
 
@@ -117,19 +132,10 @@ class Crew:
             trace = self._trace
             self._first = _fork(syscalls.CLONE_NEWPID, lambda end: _be_first(end, trace=trace))
 
-    def set_to_work(self, birth: Birth) -> tuple[Child, Child]:
-        """Give a job to the anchor and to a first process, which is the caller's then.
-
-        Raises OSError: then neither will do anything.
-        """
+    def take(self) -> tuple[Child, Child]:
+        """Anchor and first process for a job; the first process is the caller's. Raises OSError."""
         self.prepare()
         assert self.anchor is not None and self._first is not None  # noqa: S101, PT018
-        socket.send_fds(self.anchor.socket, [_ASSIGNMENT], [birth.anchor_end])
-        socket.send_fds(
-            self._first.socket,
-            [_ASSIGNMENT],
-            [birth.plan, birth.work, birth.gate, birth.stdout_end, birth.stderr_end],
-        )
         first, self._first = self._first, None
         return self.anchor, first
 
@@ -227,7 +233,7 @@ def _be_first(end: int, *, trace: bool) -> int:
     firstprocess.settle_in(setup)
     supervisor = socket.socket(fileno=end)
     # A supervisor that died before prctl sends no signal any more, but its end is closed.
-    word, fds, _flags, _ = socket.recv_fds(supervisor, 1, _FIRST_FDS, socket.MSG_CMSG_CLOEXEC)
+    word, fds, _flags = receive(supervisor, 1, _FIRST_FDS)
     supervisor.detach()
     if not word:
         return firstprocess.STATUS_SETUP

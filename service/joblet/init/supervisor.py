@@ -17,9 +17,18 @@ import time
 
 from joblet import failpoints
 from joblet.init import anchor, procfs, report, rundir, syscalls
-from joblet.init.crew import Birth, Child, Crew, close_all_but, complain, is_readable
+from joblet.init.crew import (
+    Birth,
+    Crew,
+    close_all_but,
+    complain,
+    is_readable,
+    set_anchor_to_work,
+    set_first_to_work,
+)
 from joblet.init.logwriter import LogWriter
 from joblet.init.oomwatch import OomWatch
+from joblet.init.passing import receive
 from joblet.records import exit as exit_record
 from joblet.records import logindex, spawn
 from joblet.records.exit import ExitRecord
@@ -37,6 +46,8 @@ _ASSIGNMENT_FDS = 13
 FRESH_MS = 10_000
 # An anchor that runs answers in microseconds.
 ANSWER_MS = 2000
+# A program that still runs this much later is news; the end of a shorter one says that it ran.
+NEWS_NS = 5_000_000
 
 
 class Held:
@@ -89,6 +100,7 @@ class Supervisor:
         self._report_fd = -1
         self._connection: socket.socket | None = None
         self._executing_ns: int | None = None
+        self._news_due_ns: int | None = None  # on the monotonic clock
         self._cgroup: str | None = None
         self._oom = OomWatch()
         self._status_fd = -1
@@ -97,21 +109,33 @@ class Supervisor:
         # jobletd knows of anchor and first process
         self.born = False
 
-    def announce(self, crew: Crew, connection: socket.socket, anchor: Child, first: Child) -> None:
-        """Write down who belongs to the job and tell jobletd. Raises OSError."""
-        self._connection = connection
-        self._report_fd = first.socket.detach()
-        self._anchor_fd = anchor.fd
+    def announce(self, crew: Crew, birth: Birth) -> None:
+        """Write down who belongs to the job, tell jobletd, set them to work. Raises OSError.
+
+        In this order: the scope, which jobletd asks for now, takes longer than the set-up; and
+        nobody works for a job that is not written down.
+        """
+        holder, first = crew.take()
+        self._connection = birth.connection
+        self._report_fd = first.socket.fileno()
+        self._anchor_fd = holder.fd
         self._first_fd = first.fd
         self._run.supervisor = crew.supervisor
-        self._run.anchor = anchor.process
+        self._run.anchor = holder.process
         self._run.first = first.process
         self._run.descriptors = self._held.numbers()
         self._write_run_record()
         failpoints.hit("supervisor.before-spawned")
-        spawned = spawn.Spawned(self._job_id, anchor.process.pid, first.process.pid)
+        set_anchor_to_work(holder, birth)
+        spawned = spawn.Spawned(self._job_id, holder.process.pid, first.process.pid)
         self._answer(spawned, [self._anchor_fd, self._first_fd])
         self.born = True
+        try:
+            set_first_to_work(first, birth)
+        except (BrokenPipeError, ConnectionResetError):
+            # it was killed; its end tells the rest
+            pass
+        first.socket.detach()
         failpoints.hit("supervisor.after-spawned")
 
     def take_over(self, status_fd: int) -> None:
@@ -156,7 +180,7 @@ class Supervisor:
         if not ended:
             self._watch_memory()
         while not ended:
-            for fd, _events in poll.poll():
+            for fd, _events in poll.poll(self._patience_ms()):
                 if fd in streams:
                     if not self._take(streams[fd], fd):
                         poll.unregister(fd)
@@ -168,6 +192,8 @@ class Supervisor:
                     self._hear_memory()
                 else:
                     self._hear_first()
+            if self._patience_ms() == 0:
+                self._tell_start()
         # Nothing of the job lives any more: what the pipes hold now is all there will be.
         while self._report_fd >= 0:
             self._hear_first()
@@ -265,15 +291,31 @@ class Supervisor:
         """The first process said all it had to say: it runs, or it failed."""
         if self._executing_ns is not None:
             self._record.started_ns = self._run.started_ns = self._executing_ns
-            self._cgroup = procfs.cgroup_directory(self._run.anchor.pid)
-            self._watch_memory()
             self._write_run_record()
-            self._answer(spawn.Started(self._job_id, self._executing_ns), [])
-            if self._connection is None:
-                # jobletd was replaced meanwhile: let the new one look at the run record.
-                rundir.tell(self._poke_socket, self._job_id, self._run.poke_path)
-        elif not self._record.gate_closed and not self._record.setup_step:
+            self._news_due_ns = time.monotonic_ns() + NEWS_NS
+            return
+        if not self._record.gate_closed and not self._record.setup_step:
             self._fail(b"set-up", 0, b"", b"the process was killed during set-up")
+        self._hang_up()
+
+    def _patience_ms(self) -> int | None:
+        """How long the news of the start may wait; None: there is none."""
+        if self._news_due_ns is None:
+            return None
+        return max(0, -((time.monotonic_ns() - self._news_due_ns) // 1_000_000))
+
+    def _tell_start(self) -> None:
+        self._news_due_ns = None
+        assert self._executing_ns is not None  # noqa: S101
+        self._cgroup = procfs.cgroup_directory(self._run.anchor.pid)
+        self._watch_memory()
+        self._answer(spawn.Started(self._job_id, self._executing_ns), [])
+        if self._connection is None:
+            # jobletd was replaced meanwhile: let the new one look at the run record.
+            rundir.tell(self._poke_socket, self._job_id, self._run.poke_path)
+        self._hang_up()
+
+    def _hang_up(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -431,12 +473,11 @@ def run_new(
     job_id = request.job_id
     supervisor: Supervisor | None = None
     try:
-        children = crew.set_to_work(birth)
         run = RunRecord()
         run.log_cap_bytes = request.log_cap_bytes
         run.poke_path = request.poke_path
         supervisor = Supervisor(job_id, held, run, poke_socket, crew)
-        supervisor.announce(crew, birth.connection, *children)
+        supervisor.announce(crew, birth)
         # systemd makes the scope meanwhile
         for fd in birth.numbers():
             os.close(fd)
@@ -476,9 +517,7 @@ def serve(control: socket.socket, poke_socket: socket.socket, *, trace: bool) ->
         if not is_readable(control.fileno(), FRESH_MS):
             crew.dismiss_first()
         try:
-            data, fds, _flags, _ = socket.recv_fds(
-                control, spawn.SIZE_MAX, _ASSIGNMENT_FDS, socket.MSG_CMSG_CLOEXEC
-            )
+            data, fds, _flags = receive(control, spawn.SIZE_MAX, _ASSIGNMENT_FDS)
         except ConnectionResetError:
             # it went without having read our last word
             return

@@ -25,6 +25,7 @@ from joblet.init import procfs, rundir, supervisor, syscalls
 from joblet.init.anchor import HOME_CGROUP
 from joblet.init.crew import Birth
 from joblet.init.immortal import immortalise
+from joblet.init.passing import receive
 from joblet.init.rehearsal import rehearse
 from joblet.records import poke as poke
 from joblet.records import run, spawn
@@ -149,11 +150,8 @@ class Zygote:
 
     def _receive(self, connection: socket.socket) -> None:
         try:
-            data, fds, flags, _ = socket.recv_fds(
-                connection,
-                spawn.SIZE_MAX,
-                len(spawn.FDS),
-                socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC,
+            data, fds, flags = receive(
+                connection, spawn.SIZE_MAX, len(spawn.FDS), socket.MSG_DONTWAIT
             )
         except BlockingIOError:
             return
