@@ -1,8 +1,8 @@
 """What a part of the isolation costs: joblet-init alone, with plans that lack one.
 
 No scope, no store and no bus: a plan goes to the running joblet-init as jobletd would send it, and
-the answer that the program runs is waited for. The jobs of all plans take turns one by one. Their
-processes stay where joblet-init put them, and so have no limits.
+the record of the job's end says when its program began. The jobs of all plans take turns one by
+one. Their processes stay where joblet-init put them, and so have no limits.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from joblet.model.ids import RANGE_SIZE, new_job_id
 from joblet.model.job import Job, JobSpec, JobState
 from joblet.paths import Paths
 from joblet.records import exit as exit_record
+from joblet.records.exit import ExitRecord
 from joblet.store.logs import DiskJobFiles
 
 WHOLE = "whole"
@@ -124,7 +125,7 @@ class _Bench:
         self._receiver.close()
 
     async def start(self, maker: PlanMaker, variant: Variant) -> float:
-        """Seconds from the request until the program runs; waits for its end too."""
+        """Seconds from the request until the program runs; waits for its end."""
         job = _job()
         assert job.first_id is not None
         ended = self._ended[job.id] = asyncio.get_running_loop().create_future()
@@ -137,32 +138,35 @@ class _Bench:
         self._files.create_work(job.id, job.first_id + job.spec.uid)
         files = self._files.open_for_writing(job.id)
         try:
-            begin = time.perf_counter()
+            begin_ns = time.time_ns()
             birth = await self._spawner.spawn(job.id, encoded, files, run_dir)
             birth.open_gate()
-            launched = await self._spawner.started(job.id)
-            seconds = time.perf_counter() - begin
             birth.close()
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await ended
-            if launched is None:
-                raise RuntimeError(f"joblet-init could not start a job: {_why(directory)}")
+            self._spawner.ended(job.id)
+            await self._spawner.started(job.id)
         finally:
             for fd in (*files, run_dir):
                 os.close(fd)
             self._files.remove(job.id)
-        return seconds
+        record = _record(directory)
+        if record.started_ns is None:
+            raise RuntimeError(f"joblet-init could not start a job: {_why(record)}")
+        return (record.started_ns - begin_ns) / 1e9
 
     def _hear(self, job_id: str) -> None:
-        # Not told to the spawner: the poke may overtake the answer that the program runs.
         ended = self._ended.pop(job_id, None)
         if ended is not None:
             ended.set_result(None)
 
 
-def _why(directory: str) -> str:
+def _record(directory: str) -> ExitRecord:
     with open(f"{directory}/exit", "rb") as file:
-        record = exit_record.decode(file.read())
+        return exit_record.decode(file.read())
+
+
+def _why(record: ExitRecord) -> str:
     detail = record.setup_detail or record.setup_path
     return f"{record.setup_step.decode()}: {os.strerror(record.setup_errno)}: {detail.decode()}"
 
