@@ -75,6 +75,10 @@ class Spawner:
         self._log_cap_bytes = log_cap_bytes
         self._socket: socket.socket | None = None
         self._waiting: dict[str, _Waiting] = {}
+        # The loop knows one writer of a socket: who finds no room in it waits alone, the others
+        # behind.
+        self._turn = asyncio.Lock()
+        self._room: asyncio.Future[None] | None = None
 
     def close(self) -> None:
         """Give up the connection and everything under way on it."""
@@ -88,16 +92,17 @@ class Spawner:
         Raises HostFailure if they could not be, ConnectionError if joblet-init went away: nothing
         has run then, and it may be tried again.
         """
-        sock = self._connect()
         loop = asyncio.get_running_loop()
-        waiting = self._waiting[job_id] = _Waiting(loop)
         gate_end, gate = os.pipe2(os.O_CLOEXEC)
         try:
             plan_fd = _sealed(plan)
             try:
                 request = spawn.Spawn(job_id, self._log_cap_bytes, self._poke_path.encode())
                 fds = [plan_fd, *files, gate_end, run_dir]
-                await self._send(sock, request.encode(), fds)
+                async with self._turn:
+                    sock = self._connect()
+                    waiting = self._waiting[job_id] = _Waiting(loop)
+                    await self._send(sock, request.encode(), fds)
             finally:
                 os.close(plan_fd)
                 os.close(gate_end)
@@ -156,27 +161,38 @@ class Spawner:
         return self._socket
 
     async def _send(self, sock: socket.socket, data: bytes, fds: list[int]) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
+        while sock is self._socket:
             try:
                 socket.send_fds(sock, [data], fds)
             except BlockingIOError:
-                writable = loop.create_future()
-                loop.add_writer(sock.fileno(), writable.set_result, None)
-                try:
-                    await writable
-                finally:
-                    loop.remove_writer(sock.fileno())
+                await self._until_room(sock)
             except (BrokenPipeError, ConnectionResetError):
                 self._disconnect("it closed the connection")
                 raise
             else:
                 return
+        raise ConnectionResetError("joblet-init went away")
+
+    async def _until_room(self, sock: socket.socket) -> None:
+        """Until joblet-init has taken something, or is gone."""
+        loop = asyncio.get_running_loop()
+        room = self._room = loop.create_future()
+        loop.add_writer(sock.fileno(), _wake, room)
+        try:
+            await room
+        finally:
+            self._room = None
+            if sock is self._socket:
+                loop.remove_writer(sock.fileno())
 
     def _disconnect(self, why: str) -> None:
         if self._socket is None:
             return
-        asyncio.get_running_loop().remove_reader(self._socket.fileno())
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._socket.fileno())
+        loop.remove_writer(self._socket.fileno())
+        if self._room is not None:
+            _wake(self._room)
         self._socket.close()
         self._socket = None
         if self._waiting:
@@ -222,6 +238,11 @@ class Spawner:
                 waiting.spawned.set_exception(_failure(message))
             elif not waiting.started.done():
                 waiting.started.set_result(None)
+
+
+def _wake(room: asyncio.Future[None]) -> None:
+    if not room.done():
+        room.set_result(None)
 
 
 def _failure(message: Failed) -> Exception:
