@@ -131,10 +131,11 @@ class FakeJobStore(JobStore):
         return {job.id: job.project for job in self._rows.values() if job.project is not None}
 
     async def kept(self, *, finished_before_usec: int, limit: int) -> list[str]:
+        # A plain query, unlike the others: it does not see what is not written yet.
         await self._read()
         found = [
             (job.finished_usec, job.id)
-            for job in self._rows.values()
+            for job in self.disk.rows.values()
             if job.project is not None
             and job.finished_usec is not None
             and job.finished_usec < finished_before_usec

@@ -43,26 +43,27 @@ class WorkKeeper:
     async def look(self) -> None:
         """Remove what may not be kept any longer."""
         now = self._clock.now_usec()
-        stuck: set[str] = set()
-        while jobs := await self._due(now - self._config.keep_usec, stuck):
+        # What was removed is among the answers until its row is written, what could not be stays.
+        seen: set[str] = set()
+        while jobs := await self._due(now - self._config.keep_usec, seen):
             for job_id in jobs:
-                await self._drop(job_id, stuck)
-        while self._short_of_space() and (jobs := await self._due(now + 1, stuck)):
+                await self._drop(job_id, seen)
+        while self._short_of_space() and (jobs := await self._due(now + 1, seen)):
             log.warning("%s: its work directory goes early: space is short", jobs[0])
-            await self._drop(jobs[0], stuck)
+            await self._drop(jobs[0], seen)
 
-    async def _due(self, finished_before_usec: int, stuck: set[str]) -> list[str]:
+    async def _due(self, finished_before_usec: int, seen: set[str]) -> list[str]:
         found = await self._store.kept(
-            finished_before_usec=finished_before_usec, limit=_BATCH + len(stuck)
+            finished_before_usec=finished_before_usec, limit=_BATCH + len(seen)
         )
-        return [job_id for job_id in found if job_id not in stuck]
+        return [job_id for job_id in found if job_id not in seen]
 
-    async def _drop(self, job_id: str, stuck: set[str]) -> None:
+    async def _drop(self, job_id: str, seen: set[str]) -> None:
+        seen.add(job_id)
         try:
             await self._manager.drop_work(job_id)
         except JobletError as err:
             log.warning("%s: its work directory stays: %s", job_id, err)
-            stuck.add(job_id)
 
     def _short_of_space(self) -> bool:
         total, free = self._files.work_space()

@@ -69,6 +69,30 @@ async def test_the_oldest_goes_early_when_space_is_short(
     assert list(world.shelf.work) == jobs[2:]
 
 
+async def test_each_is_removed_once_however_late_its_row_is_written(
+    world: World,
+    daemon: Daemon,
+    keeper: WorkKeeper,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A disk that is full takes no row either, and every further look would find the same job."""
+    jobs = [await ended(daemon, leaves=True) for _ in range(2)]
+    dropped: list[str] = []
+    drop = daemon.manager.drop_work
+
+    async def note(job_id: str) -> None:
+        dropped.append(job_id)
+        await drop(job_id)
+
+    monkeypatch.setattr(daemon.manager, "drop_work", note)
+    monkeypatch.setattr(daemon.files, "work_space", lambda: (1000, 0))
+    await keeper.look()
+    assert sorted(dropped) == sorted(jobs)
+    early = [r.getMessage() for r in caplog.records if "goes early" in r.getMessage()]
+    assert len(early) == len(jobs)
+
+
 async def test_directory_that_cannot_be_removed_does_not_hold_up_the_others(
     world: World, daemon: Daemon, keeper: WorkKeeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
