@@ -5,7 +5,7 @@
 Owns appending, reading and the bound on the size. The whole life of a job stays in its file: when
 it is full, every second sample of its older half goes, so the last hour or more is there sample by
 sample, and what is older the coarser the longer ago it was. A reader sees the old file or the new
-one. Nothing is synced: a power cut may take the last seconds, never what is before them.
+one. Samples are not synced: a power cut may take the last seconds, never what is before them.
 
 One thread writes; any number may read.
 """
@@ -143,6 +143,8 @@ def _thinned(path: str) -> tuple[int, int]:
     fd = os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, _MODE)
     try:
         _write(fd, kept, 0)
+        # Else a power cut may leave the new name and none of the bytes.
+        os.fdatasync(fd)
         os.rename(new, path)
     except OSError:
         os.close(fd)

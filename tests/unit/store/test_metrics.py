@@ -139,6 +139,32 @@ def test_a_full_file_gets_sparser_where_it_is_old(paths: Paths, job: str) -> Non
     assert set(os.listdir(f"{paths.job_logs}/{job}")) == {"log", "log.idx", "metrics"}
 
 
+def test_the_sparser_file_is_on_disk_before_it_takes_the_place_of_the_other(
+    paths: Paths, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a power cut leaves an empty file, on a file system that writes names before bytes."""
+    files = DiskMetricsFiles(paths, max_bytes=1000)
+    synced: list[int] = []
+    sync, rename = os.fdatasync, os.rename
+
+    def note(fd: int) -> None:
+        sync(fd)
+        synced.append(os.fstat(fd).st_size)
+
+    def put(source: str, target: str) -> None:
+        assert synced.pop() == os.stat(source).st_size
+        rename(source, target)
+        renamed.append(target)
+
+    renamed: list[str] = []
+    monkeypatch.setattr(os, "fdatasync", note)
+    monkeypatch.setattr(os, "rename", put)
+    for count in range(100):
+        files.append(job, at(count))
+    assert set(renamed) == {str(file_of(paths, job))}
+    assert synced == []
+
+
 def test_a_full_disk_keeps_what_was_there_and_is_left_behind(
     files: MetricsFiles, job: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
