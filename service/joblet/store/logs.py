@@ -48,7 +48,7 @@ class DiskJobFiles:
             # The index first: a log never stands without one.
             index = _make_file(f"{logs}/log.idx")
             try:
-                if os.fstat(index).st_size < HEADER_SIZE:
+                if _is_unwritten(os.pread(index, HEADER_SIZE, 0)):
                     os.pwrite(index, Header().encode(), 0)
             finally:
                 os.close(index)
@@ -234,12 +234,17 @@ def _make_file(path: str) -> int:
     return descriptor
 
 
+def _is_unwritten(header: bytes) -> bool:
+    """Whether a power cut has kept the header of an index from the disk, or nobody has made one.
+
+    Anything else that is not a header stays as it is: it may be one of a newer program.
+    """
+    return len(header) < HEADER_SIZE or not any(header)
+
+
 def _seal_index(index: int, path: str, size: int) -> None:
     data = os.pread(index, HEADER_SIZE, 0)
-    # A power cut may have kept the header from the disk. Anything else that is not a header stays
-    # as it is: it may be one of a newer program.
-    unwritten = len(data) < HEADER_SIZE or not any(data)
-    header = Header() if unwritten else decode_header(data)
+    header = Header() if _is_unwritten(data) else decode_header(data)
     if header.sealed:
         return
     writable = os.open(path, os.O_RDWR | os.O_NOFOLLOW)

@@ -157,6 +157,21 @@ def test_creating_goes_on_after_a_crash_at_any_step(
     assert files.read(job, 0, 100) == (b"hello", 5, False)
 
 
+@pytest.mark.parametrize("size", [0, HEADER_SIZE])
+def test_creating_makes_a_header_that_a_power_cut_took(
+    files: JobFiles, job: str, paths: Paths, size: int
+) -> None:
+    """A job that waits may have a log: somebody has looked at it."""
+    index = f"{paths.job_logs}/{job}/log.idx"
+    os.truncate(index, 0)
+    os.truncate(index, size)
+    create(files, job)
+    log_fd, index_fd, work_fd = files.open_for_writing(job)
+    assert SupervisorLogWriter(log_fd, index_fd, 1 << 20).offset == 0
+    for fd in (log_fd, index_fd, work_fd):
+        os.close(fd)
+
+
 def test_a_supervisor_can_write_log_index_and_work_directory(
     files: JobFiles, job: str, paths: Paths
 ) -> None:
