@@ -356,7 +356,9 @@ class JobManager:
 
     def open_log(self, job_id: str) -> tuple[int, int]:
         """Read-only descriptors of log and index; the caller closes. Raises NotFound."""
-        if job_id not in self._live:
+        # One that is being accepted has a row before it is among the live.
+        over = job_id not in self._live and job_id not in self._submissions.coming
+        if over:
             # Else a log that was opened before its job was canceled, by a daemon that was killed
             # right then, would keep its followers waiting.
             self._files.seal(job_id)
@@ -365,7 +367,7 @@ class JobManager:
         except NotFound:
             # It has not begun, or never did: an empty log, sealed in the second case.
             self._files.create(job_id)
-            if job_id not in self._live:
+            if over:
                 self._files.seal(job_id)
             return self._files.open_for_reading(job_id)
 

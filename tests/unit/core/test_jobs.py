@@ -391,6 +391,32 @@ async def test_a_log_can_be_opened_before_the_job_begins(start: Start) -> None:
     assert not daemon.manager.log_summary(job.id).sealed
 
 
+@pytest.mark.parametrize("spec", [TRUE, LATER], ids=["begins", "waits"])
+async def test_a_log_that_is_opened_while_its_job_is_being_accepted_stays_open(
+    world: World, start: Start, monkeypatch: pytest.MonkeyPatch, spec: JobSpec
+) -> None:
+    """Its row is there, for whoever lists jobs, a moment before the manager hears of that."""
+    daemon = await start()
+    written, told = asyncio.Event(), asyncio.Event()
+    insert = daemon.store.insert
+
+    async def slowly(job: Job) -> None:
+        await insert(job)
+        written.set()
+        await told.wait()
+
+    monkeypatch.setattr(daemon.store, "insert", slowly)
+    submitting = asyncio.ensure_future(daemon.submit(spec))
+    await written.wait()
+    (job_id,) = world.disk.rows
+    for fd in daemon.manager.open_log(job_id):
+        os.close(fd)
+    sealed = daemon.manager.log_summary(job_id).sealed
+    told.set()
+    await submitting
+    assert not sealed
+
+
 async def test_the_log_of_a_job_that_never_began_is_empty_and_sealed(start: Start) -> None:
     daemon = await start()
     job = await daemon.submit(LATER)
