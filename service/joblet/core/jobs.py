@@ -826,11 +826,19 @@ class JobManager:
         failpoints.between("delete.before-rows")
         await self._store.delete([job.id for job in jobs])
         failpoints.between("delete.after-rows")
+        failure: HostFailure | None = None
         for job in jobs:
-            # Deep trees of hostile files: not on the event loop.
-            await asyncio.to_thread(self._files.remove, job.id)
-            self._work.removed(job.id)
+            try:
+                # Deep trees of hostile files: not on the event loop.
+                await asyncio.to_thread(self._files.remove, job.id)
+                self._work.removed(job.id)
+            except HostFailure as err:
+                # Nobody can ask for it again without a row; the next daemon removes it.
+                log.warning("%s: deleted, but not its files: %s", job.id, err)
+                failure = err
             self._events.publish(JobRemoved(job))
+        if failure is not None:
+            raise failure
 
     # Small things.
 

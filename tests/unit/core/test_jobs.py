@@ -369,6 +369,28 @@ async def test_all_ended_jobs_of_an_owner_or_of_everybody_are_deleted(
     assert len(daemon.files.removed) == deleted
 
 
+async def test_files_that_cannot_be_removed_do_not_keep_those_of_the_other_jobs(
+    world: World, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their rows are gone, so nobody could ask for it again."""
+    stored(world, 3)
+    daemon = await start()
+    jobs = [job.id for job in await daemon.manager.page(JobFilter(), before_seq=None, limit=3)]
+    remove = daemon.files.remove
+
+    def refuse(job_id: str) -> None:
+        if job_id == jobs[0]:
+            raise HostFailure("job files", errno.EBUSY)
+        remove(job_id)
+
+    monkeypatch.setattr(daemon.files, "remove", refuse)
+    with pytest.raises(HostFailure):
+        await daemon.manager.delete_all(None)
+    assert world.disk.rows == {}
+    assert daemon.files.removed == jobs[1:]
+    assert all(daemon.seen.names(job_id) == ["JobRemoved COMPLETED"] for job_id in jobs)
+
+
 async def test_a_delete_that_the_disk_refuses_keeps_the_files(world: World, start: Start) -> None:
     daemon = await start()
     job = await daemon.run()
