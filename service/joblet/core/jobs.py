@@ -521,10 +521,11 @@ class JobManager:
             if job.id not in self._live:
                 # Its row could not be written: the job never was.
                 await self._forget(job)
-            elif isinstance(err, ConnectionError | JobletError | OSError | ValueError):
-                await self._not_begun(job, err)
             else:
-                raise
+                await self._not_begun(job, err)
+                if not isinstance(err, ConnectionError | JobletError | OSError | ValueError):
+                    # Ours, and nobody has foreseen it: that is for the journal.
+                    raise
             return True
         self._launches.pop(job.id, None)
         if launched is not None:

@@ -449,3 +449,19 @@ async def test_of_two_that_are_due_together_one_waits_for_the_others_range(
         "JobChanged INITIALIZING",
         "JobChanged RUNNING",
     ]
+
+
+async def test_a_fault_of_our_own_in_a_launch_fails_the_job_and_frees_its_place(
+    world: World, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    daemon = await start(max_running=1)
+    world.host.attempts.append(Attempt(refused=KeyError("nobody has thought of this")))
+    job = await daemon.submit()
+    done = await daemon.ended(job.id)
+    assert (done.state, done.reason, done.exit_code) == (JobState.FAILED, Reason.SETUP, 125)
+    assert (await daemon.run()).id != job.id
+    faults = [record for record in caplog.records if record.exc_info]
+    assert [str(record.exc_info[1]) for record in faults if record.exc_info] == [
+        "'nobody has thought of this'"
+    ]
+    caplog.clear()
