@@ -674,6 +674,8 @@ class JobManager:
     async def lose(self, job: Job, detail: str) -> None:
         """A job whose end nobody can tell."""
         loss = Verdict(JobState.FAILED, Reason.LOST, verdict.EXIT_SETUP, detail)
+        # Whoever may still run with its ids keeps them, until it is swept.
+        self._work.adopt(job)
         # Recorded first, swept then: the other way round a daemon that is killed in between would
         # leave a job that looks as if it had never run.
         async with self._locks.held(job.id):
@@ -715,7 +717,8 @@ class JobManager:
         self._deadlines.cancel(job.id)
         self._unrecorded.cancel(job.id)
         self._release(job.id)
-        self._work.ended(done)
+        if done.reason is not Reason.LOST:
+            self._work.ended(done)
         if job.spec.secret_names:
             self._secrets.drop(job.id)
         if ended is None or ended.gate_closed or ended.status_lost:
@@ -780,6 +783,8 @@ class JobManager:
             if job.reason is Reason.LOST:
                 # Nobody saw it end, so it may not have.
                 await self._host.sweep(job.id)
+                self._work.ended(job)
+                self._kick()
             await self._host.clear(job, suspicious=suspicious)
         except (JobletError, OSError) as err:
             # The reconciler of the next start sees to it.

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 
+from joblet.config import IdsConfig
 from joblet.errors import HostFailure
 from joblet.model.job import Job, JobState, Reason
 from tests.fakes.clock import EPOCH_USEC
@@ -356,3 +357,36 @@ async def test_a_launch_under_way_when_the_daemon_is_killed_runs_once(
     second = await start()
     await second.until(job.id, JobState.RUNNING)
     assert world.host.executions == {job.id: 1}
+
+
+async def test_the_ids_of_a_lost_job_are_nobodys_until_it_is_swept(
+    world: World, start: Start
+) -> None:
+    """Its processes may run on, and would meet those of the next job as their own."""
+    put(world, "RUNNING", "no directory", "active")
+    ids = IdsConfig()
+    world.disk.rows[JOB_ID] = replace(world.disk.rows[JOB_ID], first_id=ids.first, project=1)
+    daemon = Daemon(world)
+    sweep, swept = daemon.host.sweep, asyncio.Event()
+
+    async def late(job_id: str) -> None:
+        await swept.wait()
+        await sweep(job_id)
+
+    daemon.host.sweep = late  # type: ignore[method-assign]
+    await daemon.start()
+    assert world.disk.rows[JOB_ID].reason is Reason.LOST
+    job = await daemon.run()
+    assert world.disk.rows[job.id].first_id != ids.first
+    swept.set()
+    await daemon.hold(lambda: JOB_ID not in world.host.scopes)
+    await daemon.bury()
+
+
+async def test_a_lost_job_that_is_swept_gives_its_ids_back(world: World, start: Start) -> None:
+    put(world, "RUNNING", "no directory", "active")
+    ids = IdsConfig()
+    world.disk.rows[JOB_ID] = replace(world.disk.rows[JOB_ID], first_id=ids.first)
+    daemon = await start(id_ranges=1, max_running=1)
+    job = await daemon.run()
+    assert world.disk.rows[job.id].first_id == ids.first
