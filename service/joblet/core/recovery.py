@@ -15,7 +15,7 @@ from itertools import islice
 from joblet import failpoints
 from joblet.core.jobs import JobManager
 from joblet.core.ports import JobFiles, JobHost, JobStore, SecretStore
-from joblet.errors import JobletError
+from joblet.errors import HostFailure, JobletError
 from joblet.model.job import Job, JobState, Reason
 from joblet.model.run import RunFact
 
@@ -58,7 +58,7 @@ class Recovery:
         for job in rows.values():
             try:
                 await self._settle(job, runs.get(job.id), has_scope=job.id in scopes)
-            except JobletError as err:
+            except (JobletError, OSError) as err:
                 # One job's trouble is not the others': it stays as it is until the next start.
                 log.error("%s: cannot be settled: %s", job.id, err)
             failpoints.between("recovery.settled-one")
@@ -133,18 +133,25 @@ class Recovery:
             if job.reason is Reason.LOST:
                 await self._host.sweep(job_id)
             await self._host.clear(job, suspicious=True)
-        except JobletError as err:
+        except (JobletError, OSError) as err:
             log.error("%s: cannot be swept: %s", job_id, err)
 
     async def sweep_files(self) -> None:
         """Remove logs, work directories and secrets without a job; slow, for the background."""
         wanted = self._manager.drafts | {job.id for job in self._manager.live()}
         for job_id in self._secrets.list_ids() - wanted:
-            self._secrets.drop(job_id)
+            try:
+                self._secrets.drop(job_id)
+            except OSError as err:
+                log.error("%s: its secrets cannot be removed: %s", job_id, err)
         found = await asyncio.to_thread(self._files.list_ids)
         # Asked for after the listing and before the rows: what is neither was left behind.
         ids = iter(found - self._manager.drafts)
         while batch := list(islice(ids, _BATCH)):
             for job_id in set(batch) - await self._store.existing(batch):
                 log.info("%s: removing files without a row", job_id)
-                await asyncio.to_thread(self._files.remove, job_id)
+                try:
+                    await asyncio.to_thread(self._files.remove, job_id)
+                except HostFailure as err:
+                    # One directory that resists is no reason to keep the others.
+                    log.error("%s: its files cannot be removed: %s", job_id, err)

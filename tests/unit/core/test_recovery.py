@@ -390,3 +390,49 @@ async def test_a_lost_job_that_is_swept_gives_its_ids_back(world: World, start: 
     daemon = await start(id_ranges=1, max_running=1)
     job = await daemon.run()
     assert world.disk.rows[job.id].first_id == ids.first
+
+
+async def test_a_directory_that_resists_does_not_hold_up_a_start(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As one does in which another version has left something."""
+    put(world, "COMPLETED", "ended with 3", "no scope")
+    other = replace(row(JobState.PENDING), id="1" + JOB_ID[1:], seq=2)
+    world.disk.rows[other.id] = other
+    daemon = Daemon(world)
+
+    async def refuse(job: Job, *, suspicious: bool) -> None:
+        raise OSError(errno.ENOTEMPTY, "Directory not empty")
+
+    daemon.host.clear = refuse  # type: ignore[method-assign]
+    await daemon.start()
+    await daemon.until(other.id, JobState.RUNNING)
+    await daemon.bury()
+    assert [r.levelno for r in caplog.records if JOB_ID in r.getMessage()] == [logging.ERROR]
+
+
+async def test_a_stray_that_resists_does_not_keep_the_others(
+    world: World, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = await start()
+    strays = [f"{number:08x}{JOB_ID[8:]}" for number in range(10)]
+    for stray in strays:
+        daemon.files.create(stray)
+        world.vault[stray] = {}
+    remove, drop = daemon.files.remove, daemon.secrets.drop
+
+    def refuse(job_id: str) -> None:
+        if job_id == strays[4]:
+            raise HostFailure("job files", errno.EBUSY)
+        remove(job_id)
+
+    def refuse_drop(job_id: str) -> None:
+        if job_id == strays[5]:
+            raise OSError(errno.EPERM, "Operation not permitted")
+        drop(job_id)
+
+    monkeypatch.setattr(daemon.files, "remove", refuse)
+    monkeypatch.setattr(daemon.secrets, "drop", refuse_drop)
+    await daemon.recovery.sweep_files()
+    assert set(world.shelf.logs) == {strays[4]}
+    assert set(world.vault) == {strays[5]}
