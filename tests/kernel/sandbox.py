@@ -6,6 +6,7 @@ The steps are PlanMaker's, made for this host; a test may change the list before
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import socket
@@ -32,6 +33,7 @@ from tests.fakes.daemon import FACTS
 
 CHECKOUT = Path(__file__).parents[2]
 FIRST_ID = 1_900_000_000
+RUN_BYTES = 64 << 10
 _FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -88,14 +90,19 @@ class Sandbox:
         open_gate: bool = True,
         cap_bytes: int = 1 << 30,
         log_bytes_max: int = 64 << 20,
+        index_flags: int = os.O_RDWR,
+        before_gate: Callable[[int], None] | None = None,
+        after_gate: Callable[[int, Path], None] | None = None,
     ) -> Outcome:
-        """From the fork to the exit record; the log lies on a tmpfs of log_bytes_max."""
+        """From the fork to the exit record; the log lies on a tmpfs of log_bytes_max.
+
+        What a test does meanwhile is given the run directory, a tmpfs of its own, and /work.
+        """
         job = self.job(*command, init=init)
         work = self.works / job.id
         work.mkdir(mode=0o700)
         os.chown(work, FIRST_ID + job.spec.uid, FIRST_ID + job.spec.uid)
-        run_path = self.directory / f"run-{job.id}"
-        run_path.mkdir()
+        run_dir = tmpfs(RUN_BYTES)
         disk = tmpfs(log_bytes_max)
         plan = os.memfd_create("plan")
         # Without systemd there is no scope.
@@ -103,16 +110,18 @@ class Sandbox:
         os.write(plan, jobplan.encode(change(steps)))
         gate_end, gate = os.pipe2(os.O_CLOEXEC)
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        index = os.open("log.idx", os.O_RDWR | os.O_CREAT, 0o644, dir_fd=disk)
+        os.pwrite(index, Header().encode(), 0)
+        os.close(index)
         given = {
             "plan": plan,
             "log": os.open("log", os.O_RDWR | os.O_CREAT, 0o644, dir_fd=disk),
-            "index": os.open("log.idx", os.O_RDWR | os.O_CREAT, 0o644, dir_fd=disk),
+            "index": os.open("log.idx", index_flags, dir_fd=disk),
             "work": os.open(work, os.O_RDONLY | os.O_DIRECTORY),
             "gate": gate_end,
-            "run_dir": os.open(run_path, os.O_RDONLY | os.O_DIRECTORY),
+            "run_dir": os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=run_dir),
             "connection": far.detach(),
         }
-        os.pwrite(given["index"], Header().encode(), 0)
         asked = {**given, "job_id": job.id, "cap_bytes": cap_bytes}
         child = subprocess.Popen(
             [sys.executable, "-m", "tests.kernel.child", json.dumps(asked)],
@@ -123,15 +132,20 @@ class Sandbox:
         )
         try:
             os.close(gate_end)
+            if before_gate is not None:
+                before_gate(run_dir)
             if open_gate:
                 os.write(gate, b"G")
             os.close(gate)
+            if after_gate is not None:
+                after_gate(run_dir, work)
             _, said = child.communicate(timeout=120)
-            if not (run_path / "exit").exists():
+            record = record_in(run_dir, "exit")
+            if record is None:
                 raise AssertionError(f"no exit record ({child.returncode}): {said.decode()}")
             size = os.fstat(given["log"]).st_size
             return Outcome(
-                exit=exit_record.decode((run_path / "exit").read_bytes()),
+                exit=exit_record.decode(record),
                 log=os.pread(given["log"], size, 0),
                 header=logindex.decode_header(os.pread(given["index"], logindex.HEADER_SIZE, 0)),
                 sealed=os.fstat(given["log"]).st_mode & 0o777 == 0o444,
@@ -141,7 +155,7 @@ class Sandbox:
             child.kill()
             child.wait()
             near.close()
-            for fd in (disk, *(fd for name, fd in given.items() if name != "gate")):
+            for fd in (disk, run_dir, *(fd for name, fd in given.items() if name != "gate")):
                 os.close(fd)
 
 
@@ -156,6 +170,29 @@ def _told(connection: socket.socket) -> tuple[Message, ...]:
         for fd in fds:
             os.close(fd)
         messages.append(spawn.decode(data))
+
+
+def record_in(run_dir: int, name: str) -> bytes | None:
+    """A record as it is now; None when it is not there."""
+    try:
+        fd = os.open(name, os.O_RDONLY, dir_fd=run_dir)
+    except FileNotFoundError:
+        return None
+    with open(fd, "rb") as file:
+        return file.read()
+
+
+def fill(disk: int) -> None:
+    """Leave no room on a tmpfs, in a file `filler`."""
+    filler = os.open("filler", os.O_WRONLY | os.O_CREAT, dir_fd=disk)
+    try:
+        while os.write(filler, bytes(4096)):
+            pass
+    except OSError as err:
+        if err.errno != errno.ENOSPC:
+            raise
+    finally:
+        os.close(filler)
 
 
 def tmpfs(size: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 
@@ -12,7 +11,7 @@ from joblet.init.logwriter import LogWriter
 from joblet.records import logindex
 from joblet.records.logindex import GAP, STDERR, STDOUT, Header
 from joblet.records.logreader import LogReader
-from tests.kernel.sandbox import Sandbox, tmpfs
+from tests.kernel.sandbox import Sandbox, fill, tmpfs
 
 MIB = 1 << 20
 
@@ -52,6 +51,15 @@ def test_a_full_disk_loses_output_and_counts_it_and_stops_nothing(sandbox: Sandb
     assert outcome.sealed
 
 
+def test_an_index_that_takes_nothing_loses_the_output_and_not_the_end(sandbox: Sandbox) -> None:
+    """As on a disk that the kernel has made read-only after a failure."""
+    outcome = sandbox.run("sh", "-c", "seq 1 300000; exit 3", index_flags=os.O_RDONLY)
+    assert outcome.exit.exit_status == 3
+    assert (outcome.log, outcome.exit.log_bytes) == (b"", 0)
+    assert outcome.exit.log_dropped_bytes == len(numbers(300_000))
+    assert not outcome.sealed
+
+
 def test_a_cap_keeps_the_newest_bytes(sandbox: Sandbox) -> None:
     outcome = sandbox.run("seq", "1", "600000", cap_bytes=MIB)
     whole = numbers(600_000)
@@ -75,18 +83,6 @@ def disk() -> Iterator[int]:
     descriptor = tmpfs(MIB)
     yield descriptor
     os.close(descriptor)
-
-
-def fill(disk: int) -> None:
-    filler = os.open("filler", os.O_WRONLY | os.O_CREAT, dir_fd=disk)
-    try:
-        while os.write(filler, bytes(4096)):
-            pass
-    except OSError as err:
-        if err.errno != errno.ENOSPC:
-            raise
-    finally:
-        os.close(filler)
 
 
 def test_output_goes_on_after_a_marked_gap_when_there_is_room_again(disk: int) -> None:

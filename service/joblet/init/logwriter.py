@@ -95,8 +95,12 @@ class LogWriter:
         count = len(os.read(pipe_fd, BLOCK * 16))
         self._gap += count
         self._header.dropped_bytes += count
-        # in place: needs no new block, so it works on the disk that has none
-        self._write_header()
+        try:
+            # In place: needs no new block, so it works on the disk that has none.
+            self._write_header()
+        except OSError:
+            # A disk that has failed, or one that copies on write: the exit record has the count.
+            pass
         self._stream = 0
         return count
 
@@ -145,15 +149,16 @@ class LogWriter:
         valid_from = min(valid_from, self._offset)
         self._header.valid_from = valid_from
         self._header.first_entry = low
-        # Readers must know before the bytes are gone.
-        self._write_header()
         try:
+            # Readers must know before the bytes are gone.
+            self._write_header()
             failpoints.hit("supervisor.before-punch")
             syscalls.punch_hole(self._log_fd, 0, valid_from - valid_from % BLOCK)
             end = logindex.HEADER_SIZE + low * logindex.ENTRY_SIZE
             syscalls.punch_hole(self._index_fd, BLOCK, end - end % BLOCK - BLOCK)
         except OSError:
-            # A file system without holes: the cap holds by taking nothing more, counted.
+            # A file system without holes, or a failed disk: the cap holds by taking nothing more,
+            # counted.
             self._may_punch = False
 
     def _entry_offset_at(self, number: int) -> int:
@@ -171,7 +176,10 @@ class LogWriter:
             os.fdatasync(self._index_fd)
 
     def seal(self) -> None:
-        """The log is complete: say so in the header, then in the mode, which followers watch."""
+        """The log is complete: say so in the header, then in the mode, which followers watch.
+
+        Raises OSError.
+        """
         self._header.sealed = True
         self._header.end_offset = self._offset
         self._write_header()

@@ -159,7 +159,7 @@ class Supervisor:
         failpoints.hit("supervisor.before-seal")
         if not self._record.gate_closed:
             # else the job may be launched again, with this log
-            self._log.seal()
+            self._seal()
         failpoints.hit("supervisor.before-poke")
         rundir.tell(self._poke_socket, self._job_id, self._run.poke_path)
         # Last: whoever waits for the end of the job need not wait for that of its scope.
@@ -363,7 +363,7 @@ class Supervisor:
             self._log.flush()
         except OSError as err:
             # The bytes are in the file; that the disk cannot promise them is for a person to know.
-            os.write(2, f"<3>job {self._job_id}: log not flushed: {err}\n".encode())
+            self._complain(f"log not flushed: {err}")
         record.log_bytes = self._log.offset
         record.log_dropped_bytes = self._log.dropped_bytes
         self._hear_answer()
@@ -455,6 +455,16 @@ class Supervisor:
 
     def _write_run_record(self) -> None:
         rundir.write_record(self._held.run_dir, "run", self._run.encode())
+
+    def _seal(self) -> None:
+        try:
+            self._log.seal()
+        except OSError as err:
+            # jobletd tries it again when somebody opens the log.
+            self._complain(f"log not sealed: {err}")
+
+    def _complain(self, text: str) -> None:
+        os.write(2, f"<3>job {self._job_id}: {text}\n".encode())
 
 
 def _reap(pid: int) -> None:
