@@ -46,6 +46,9 @@ _ASSIGNMENT_FDS = 13
 FRESH_MS = 10_000
 # An anchor that runs answers in microseconds.
 ANSWER_MS = 2000
+# /run is full: a record that finds no room is tried again this much later.
+RETRY_MS = 1000
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.ENOMEM})
 # A program that still runs this much later is news; the end of a shorter one says that it ran.
 NEWS_NS = 5_000_000
 
@@ -101,6 +104,7 @@ class Supervisor:
         self._connection: socket.socket | None = None
         self._executing_ns: int | None = None
         self._news_due_ns: int | None = None  # on the monotonic clock
+        self._owed_ns: int | None = None  # the run record is behind: when it is tried again
         self._cgroup: str | None = None
         self._oom = OomWatch()
         self._status_fd = -1
@@ -124,7 +128,7 @@ class Supervisor:
         self._run.anchor = holder.process
         self._run.first = first.process
         self._run.descriptors = self._held.numbers()
-        self._write_run_record()
+        rundir.write_record(self._held.run_dir, "run", self._run.encode())
         failpoints.hit("supervisor.before-spawned")
         set_anchor_to_work(holder, birth)
         spawned = spawn.Spawned(self._job_id, holder.process.pid, first.process.pid)
@@ -180,7 +184,7 @@ class Supervisor:
         if not ended:
             self._watch_memory()
         while not ended:
-            for fd, _events in poll.poll(self._patience_ms()):
+            for fd, _events in poll.poll(self._timeout_ms()):
                 if fd in streams:
                     if not self._take(streams[fd], fd):
                         poll.unregister(fd)
@@ -194,6 +198,8 @@ class Supervisor:
                     self._hear_first()
             if self._patience_ms() == 0:
                 self._tell_start()
+            if self._owed_ns is not None and time.monotonic_ns() >= self._owed_ns:
+                self._write_run_record()
         # Nothing of the job lives any more: what the pipes hold now is all there will be.
         while self._report_fd >= 0:
             self._hear_first()
@@ -304,6 +310,12 @@ class Supervisor:
             return None
         return max(0, -((time.monotonic_ns() - self._news_due_ns) // 1_000_000))
 
+    def _timeout_ms(self) -> int | None:
+        patience = self._patience_ms()
+        if self._owed_ns is None:
+            return patience
+        return RETRY_MS if patience is None else min(patience, RETRY_MS)
+
     def _tell_start(self) -> None:
         self._news_due_ns = None
         assert self._executing_ns is not None  # noqa: S101
@@ -368,7 +380,7 @@ class Supervisor:
         record.log_dropped_bytes = self._log.dropped_bytes
         self._hear_answer()
         failpoints.hit("supervisor.before-exit-record")
-        rundir.write_record(self._held.run_dir, "exit", record.encode())
+        self._write_exit_record()
         failpoints.hit("supervisor.after-exit-record")
         _reap(self._run.first.pid)
 
@@ -454,7 +466,32 @@ class Supervisor:
         return True
 
     def _write_run_record(self) -> None:
-        rundir.write_record(self._held.run_dir, "run", self._run.encode())
+        """Bring it up to date; without room the job goes on, and it is tried again."""
+        try:
+            rundir.write_record(self._held.run_dir, "run", self._run.encode())
+        except OSError as err:
+            if err.errno not in _NO_ROOM:
+                raise
+            if self._owed_ns is None:
+                self._complain(f"run record not written yet: {err}")
+            self._owed_ns = time.monotonic_ns() + RETRY_MS * 1_000_000
+        else:
+            self._owed_ns = None
+
+    def _write_exit_record(self) -> None:
+        """However long it takes: nobody else knows how the job ended."""
+        said = False
+        while True:
+            try:
+                rundir.write_record(self._held.run_dir, "exit", self._record.encode())
+                return
+            except OSError as err:
+                if err.errno not in _NO_ROOM:
+                    raise
+                if not said:
+                    self._complain(f"exit record not written yet: {err}")
+                    said = True
+            time.sleep(RETRY_MS / 1000)
 
     def _seal(self) -> None:
         try:

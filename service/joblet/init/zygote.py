@@ -353,7 +353,7 @@ class Zygote:
         job.replacements += 1
         if job.replacements > REPLACEMENTS_MAX:
             say(f"job {job.job_id}: given up after {REPLACEMENTS_MAX} supervisors")
-            rundir.write_off(job.held.run_dir, job.job_id, record, self._poke_socket)
+            self._write_off(job.held.run_dir, job.job_id, record)
             self._forget(job)
             return
         status_r = -1
@@ -376,6 +376,13 @@ class Zygote:
         if status_r >= 0:
             os.close(status_r)
         self._by_pid[pid] = Worker(pid, None, job)
+
+    def _write_off(self, run_dir: int, job_id: str, record: RunRecord) -> None:
+        try:
+            rundir.write_off(run_dir, job_id, record, self._poke_socket)
+        except OSError as err:
+            # It has ended, and the next jobletd finds that nobody saw how. The other jobs need us.
+            say(f"job {job_id}: {err}")
 
     def _run_record(self, job: Job) -> RunRecord | None:
         try:
@@ -407,7 +414,7 @@ class Zygote:
                         continue
                     if pidfd < 0:
                         say(f"job {job_id}: its supervisor died together with joblet-init")
-                        rundir.write_off(directory, job_id, record, self._poke_socket)
+                        self._write_off(directory, job_id, record)
                         continue
                 finally:
                     os.close(directory)
