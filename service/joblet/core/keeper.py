@@ -35,9 +35,12 @@ class WorkKeeper:
         self._clock = clock
 
     async def run(self) -> None:
-        """For ever. A directory that cannot be removed is tried again at the next look."""
+        """For ever. What cannot be removed, or seen, is tried again at the next look."""
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except JobletError as err:
+                log.warning("work directories are looked at again later: %s", err)
             await asyncio.sleep(INTERVAL_S)
 
     async def look(self) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from joblet.config import WorkConfig
-from joblet.core.keeper import WorkKeeper
+from joblet.core.keeper import INTERVAL_S, WorkKeeper
 from joblet.errors import HostFailure
 from tests.fakes.daemon import Daemon, World
 from tests.unit.core.conftest import Start
@@ -123,3 +125,19 @@ async def test_project_of_a_kept_directory_survives_the_daemon(start: Start) -> 
     other = await ended(second, leaves=True)
     assert project is not None
     assert (await second.manager.resolve(other)).project not in (None, project)
+
+
+async def test_a_look_that_fails_is_not_the_last(
+    world: World, daemon: Daemon, keeper: WorkKeeper
+) -> None:
+    job = await ended(daemon, leaves=True)
+    world.clock.shift_usec += KEEP_USEC + 1
+    daemon.store.failing_reads = True
+    running = asyncio.ensure_future(keeper.run())
+    await asyncio.sleep(INTERVAL_S / 2)
+    assert job in world.shelf.work
+    assert not running.done()
+    daemon.store.failing_reads = False
+    await daemon.hold(lambda: job not in world.shelf.work)
+    running.cancel()
+    await asyncio.wait([running])
