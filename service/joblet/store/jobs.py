@@ -228,11 +228,15 @@ def encode_spec(spec: JobSpec) -> str:
 
 
 def decode_spec(text: str) -> JobSpec:
-    """Raises HostFailure for a version that this program does not know."""
+    """Raises HostFailure for a version or a field that this program does not know."""
     values = json.loads(text)
     version = values.pop("version")
     if version != SPEC_VERSION:
         raise HostFailure("store", EIO, f"a specification of version {version} is not known here")
+    if unknown := values.keys() - _SPEC_FIELDS:
+        # Of a newer program; a limit or a wall that is passed over would be worse.
+        names = ", ".join(sorted(unknown))
+        raise HostFailure("store", EIO, f"'{names}' in a specification is not known here")
     values["args"] = tuple(values["args"])
     values["secret_names"] = tuple(values.get("secret_names", ()))
     if values.get("cpu_cores") is not None:

@@ -343,6 +343,12 @@ def test_a_specification_of_another_version_is_refused() -> None:
         decode_spec(text)
 
 
+def test_a_field_of_a_newer_program_is_refused_and_not_passed_over() -> None:
+    text = encode_spec(JobSpec(command="true")).replace('"name":""', '"name":"","wall":1')
+    with pytest.raises(HostFailure, match="'wall'"):
+        decode_spec(text)
+
+
 def test_a_specification_of_version_1_is_read_and_lacking_fields_have_their_defaults() -> None:
     text = (
         '{"version":1,"command":"sh","args":["-c","x"],"environment":{"A":"b"},'
