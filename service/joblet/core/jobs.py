@@ -88,6 +88,8 @@ class JobManager:
         self._deadlines = Timers()
         # Ends that are decided and that the disk does not take yet: when they are tried again.
         self._unrecorded = Timers()
+        # Jobs that never ran and cannot be cleared away yet: when that is tried again.
+        self._uncleared = Timers()
         self._scheduler = Scheduler(config.jobs.max_running)
         self._work = WorkDirs(config.ids, facts, files, mover)
         self._tasks = Tasks()
@@ -137,6 +139,7 @@ class JobManager:
         self._slices.close()
         self._deadlines.close()
         self._unrecorded.close()
+        self._uncleared.close()
         await self._tasks.cancel()
 
     async def record_last_ends(self) -> None:
@@ -621,7 +624,13 @@ class JobManager:
     async def _settle(self, job: Job, ended: Ended, *, suspicious: bool) -> None:
         never_ran = ended.gate_closed and job.state is JobState.INITIALIZING
         if never_ran and job.stop_reason is None:
-            await self._host.clear(job, suspicious=True)
+            try:
+                await self._host.clear(job, suspicious=True)
+            except (JobletError, OSError) as err:
+                # Another scope of its name could not be started beside what is left.
+                log.warning("%s: it will be cleared away later: %s", job.id, err)
+                self._uncleared.set(job.id, _RETRY_S, self.exited, job.id)
+                return
             await self.requeue(job)
             return
         shutting_down = ended.term_seen_usec is not None and await self._going_down()

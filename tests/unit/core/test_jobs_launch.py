@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from joblet.errors import HostFailure
-from joblet.model.job import JobState, Reason
+from joblet.model.job import Job, JobState, Reason
 from tests.fakes.clock import EPOCH_USEC
 from tests.fakes.daemon import TRUE, Gate, World
 from tests.fakes.host import Attempt
@@ -268,6 +268,28 @@ async def test_a_gate_that_closed_unseen_sends_the_job_back_to_the_queue(
     await daemon.until(job.id, JobState.RUNNING)
     assert world.host.launches == [job.id, job.id]
     assert (job.id, True) in world.host.clears
+
+
+async def test_a_job_that_never_ran_and_cannot_be_cleared_away_is_not_forgotten(
+    world: World, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = await start(max_running=1)
+    world.host.attempts.append(
+        Attempt(ends={"gate_closed": True, "exit_status": 125, "started_usec": None})
+    )
+    clear = daemon.host.clear
+    failures = [HostFailure("scope", 0, "the manager does not answer"), OSError(errno.EIO, "")]
+
+    async def refuse(job: Job, *, suspicious: bool) -> None:
+        if failures:
+            raise failures.pop()
+        await clear(job, suspicious=suspicious)
+
+    monkeypatch.setattr(daemon.host, "clear", refuse)
+    job = await daemon.submit()
+    await daemon.until(job.id, JobState.RUNNING)
+    assert not failures
+    assert world.host.launches == [job.id, job.id]
 
 
 async def test_a_stop_during_a_launch_waits_for_it_and_then_stops(
