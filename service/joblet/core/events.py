@@ -24,6 +24,10 @@ class EventFeed:
         return lambda: self._handlers.remove(handler)
 
     def publish(self, event: Event) -> None:
-        """Tell everyone, now."""
+        """Tell everyone, now; one who fails at it keeps neither the others nor the job from it."""
         for handler in tuple(self._handlers):
-            handler(event)
+            try:
+                handler(event)
+            except Exception:
+                # Whoever publishes is in the middle of a job's change, which is on disk already.
+                log.exception("%s: a listener failed at %s", event.job.id, type(event).__name__)
