@@ -176,19 +176,20 @@ def encode_usage(
     **of_daemon: str | int,
 ) -> bytes:
     """What Manager.ListUsage gives, one JSON object; without what is not counted here."""
+    shown = list(jobs)
+    room = min(_SHOWN_MAX, _SHOWN_IN_ALL // max(1, len(shown)))
     rows = [
         {
             "id": job.id,
             "name": job.spec.name,
             "owner_uid": job.owner_uid,
             "started_usec": job.started_usec,
-            "command": job.spec.command,
-            "args": list(job.spec.args),
+            **_shown_command(job.spec, room),
             "max_cpu": job.spec.max_cpu,
             "max_memory": job.spec.max_memory,
             **asdict(usage),
         }
-        for job, usage in jobs
+        for job, usage in shown
     ]
     told = {
         "clock_usec": clock_usec,
@@ -196,6 +197,24 @@ def encode_usage(
         "jobs": [{key: value for key, value in row.items() if value is not None} for row in rows],
     }
     return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+# Characters of command and arguments that ListUsage tells of each job, and of all: it has no
+# pages, and the bus closes the connection of whoever sends it more than 32 MiB.
+_SHOWN_MAX = 2048
+_SHOWN_IN_ALL = 2 << 20
+
+
+def _shown_command(spec: JobSpec, room: int) -> dict[str, object]:
+    """Command and arguments as far as there is room; what is cut ends in an ellipsis."""
+    parts: list[str] = []
+    for part in (spec.command, *spec.args):
+        if len(part) >= room:
+            parts.append(part[:room] + "…")
+            break
+        parts.append(part)
+        room -= len(part) + 1
+    return {"command": parts[0], "args": parts[1:]}
 
 
 def encode_list(jobs: Iterable[tuple[Job, bool]]) -> bytes:
@@ -230,10 +249,13 @@ def status_size(job: Job, *, private: bool) -> int:
     """About how many bytes a status takes in a message."""
     if not private:
         return _STATUS_BYTES
-    return _STATUS_BYTES + _exec_size(job.spec)
+    # Of a secret its name is shown, and a mask.
+    secrets = sum(len(name) + _SECRET_BYTES for name in job.spec.secret_names)
+    return _STATUS_BYTES + _exec_size(job.spec) + secrets
 
 
 _STATUS_BYTES = 1024
+_SECRET_BYTES = 24
 # As OpenSSL prints it; a subject of this length is no name of a person.
 _SUBJECT_MAX_BYTES = 4096
 

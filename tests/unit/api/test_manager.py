@@ -374,3 +374,31 @@ async def test_usage_leaves_out_what_is_not_counted(
         "cpu_usec": 1000,
         "tasks": 1,
     }
+
+
+async def test_usage_has_of_a_long_command_line_its_beginning(
+    manager: ManagerHandler, jobs: FakeJobManager
+) -> None:
+    spec = JobSpec(command="sh", args=("-c", "\1" * 131_000, *["x"] * 1000))
+    for _ in range(50):
+        jobs.start(jobs.put(owner_uid=CALLER_UID, spec=spec).id)
+    told = await manager.list_usage({})
+    # The bus closes the connection of whoever sends more than 32 MiB.
+    assert len(told) < 1 << 20
+    job = json.loads(told)["jobs"][0]
+    assert (job["command"], job["args"][0], len(job["args"])) == ("sh", "-c", 2)
+    assert job["args"][1].startswith("\1" * 1000)
+    assert job["args"][1].endswith("\1…")
+
+
+async def test_a_page_counts_the_names_of_secrets(
+    manager: ManagerHandler, jobs: FakeJobManager
+) -> None:
+    names = tuple(f"S{number:04d}" + "x" * 1000 for number in range(1000))
+    for _ in range(40):
+        jobs.put(owner_uid=CALLER_UID, spec=JobSpec(command="true", secret_names=names))
+    page, following = await manager.list_jobs_encoded({})
+    assert 1 << 20 < len(page) < 6 << 20
+    assert following
+    ids = [job["id"] for job in json.loads(page)]
+    assert len(await manager.get_jobs_encoded(ids * 10)) < 8 << 20
