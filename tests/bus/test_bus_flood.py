@@ -13,13 +13,15 @@ from typing import Any
 
 import pytest
 
-from joblet.bus import outbox
+from joblet.bus import export, outbox
 from joblet.bus.connection import PROPERTIES, Connection, MatchRule, Typed
 from joblet.bus.export import Exporter
 from joblet.bus.stream import TURN
+from joblet.errors import RemoteError
 from tests.bus.subject import INTERFACE, NAME, PATH, Subject
 
 DEADLINE_S = 120.0
+INTROSPECTABLE = "org.freedesktop.DBus.Introspectable"
 ROOT = Path(__file__).parents[2]
 Open = Callable[[], Awaitable[Connection]]
 Until = Callable[[Callable[[], object]], Awaitable[None]]
@@ -168,3 +170,110 @@ async def test_1_000_objects_are_served_beside_each_other(
             server.unique_name, path, PROPERTIES, "Get", "ss", [NAME, "Size"], deadline_s=DEADLINE_S
         )
         assert size == 7
+
+
+async def _refused(client: Connection, server: Connection, path: str, *call: Any) -> RemoteError:
+    interface, member, *rest = call
+    with pytest.raises(RemoteError) as refusal:
+        await client.call(server.unique_name, path, interface, member, *rest, deadline_s=DEADLINE_S)
+    return refusal.value
+
+
+async def test_a_refusal_of_the_longest_message_is_short(
+    connect: Open, server: Connection, exporter: Exporter
+) -> None:
+    exporter.add(PATH, Subject(exporter), INTERFACE)
+    client = await connect()
+    # As long as the bus takes: the same with our words around it is too long.
+    path = "/" + "x" * ((32 << 20) - 120)
+    told = await _refused(client, server, path, INTROSPECTABLE, "Introspect")
+    assert told.dbus_name == "org.freedesktop.DBus.Error.UnknownObject"
+    assert str(told).startswith("there is no object /xxx")
+    assert str(told).endswith("…")
+    body = "x" * ((32 << 20) - 500)
+    await _refused(client, server, PATH, PROPERTIES, "Get", "ss", [body, ""])
+    told = await _refused(client, server, PATH, NAME, "Fail", "s", [body])
+    assert "Fail takes at most 4194304 bytes of arguments" in str(told)
+    assert await _echo(client, server) == "hi"
+    assert not server.closed.done()
+
+
+async def test_one_caller_cannot_make_us_hold_any_number_of_calls(
+    connect: Open,
+    server: Connection,
+    exporter: Exporter,
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(export, "_HELD_MAX", 100)
+    monkeypatch.setattr(export, "_HELD_IN_ALL", 150)
+    monkeypatch.setattr(export, "_HELD_SHARE", 10)
+    subject = Subject(exporter)
+    exporter.add(PATH, subject, INTERFACE)
+
+    def start(client: Connection, count: int) -> list[asyncio.Task[Any]]:
+        return [
+            asyncio.ensure_future(
+                client.call(
+                    server.unique_name, PATH, NAME, "Pause", "s", [""], deadline_s=DEADLINE_S
+                )
+            )
+            for _ in range(count)
+        ]
+
+    greedy, second, modest = [await connect() for _ in range(3)]
+    calls: list[asyncio.Task[Any]] = []
+
+    async def counts(entered: int, refused: int) -> None:
+        await until(lambda: sum(call.done() for call in calls) == refused)
+        await until(lambda: len(subject.entered) == entered)
+
+    calls += start(greedy, 105)
+    await counts(100, 5)
+    calls += start(second, 60)
+    await counts(150, 15)
+    calls += start(modest, 5)
+    await counts(155, 15)
+    refusals = [call.exception() for call in calls if call.done()]
+    assert {str(one) for one in refusals} == {
+        "too many calls are in progress; try again when some have ended"
+    }
+    assert {getattr(one, "code", "") for one in refusals} == {"Exhausted"}
+    subject.resume.set()
+    await asyncio.gather(*calls, return_exceptions=True)
+    await until(lambda: not exporter._running)
+    assert (exporter._held, exporter._held_in_all) == ({}, 0)
+    assert await _echo(greedy, server) == "hi"
+
+
+async def test_descriptors_and_bytes_of_a_call_count(
+    connect: Open, server: Connection, exporter: Exporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "_HELD_MAX", 16)
+    exporter.add(PATH, Subject(exporter), INTERFACE)
+    client = await connect()
+    read_end, write_end = os.pipe()
+    os.write(write_end, b"data")
+    try:
+        with pytest.raises(RemoteError, match="too many calls"):
+            await client.call(
+                server.unique_name,
+                PATH,
+                NAME,
+                "ReadAll",
+                "h",
+                [read_end],
+                fds=[read_end] * 15,
+                deadline_s=DEADLINE_S,
+            )
+        with pytest.raises(RemoteError, match="too many calls"):
+            await client.call(
+                server.unique_name, PATH, NAME, "Fail", "s", ["x" * 16_384], deadline_s=DEADLINE_S
+            )
+        [data], _ = await client.call(
+            server.unique_name, PATH, NAME, "ReadAll", "h", [read_end], deadline_s=DEADLINE_S
+        )
+        assert data == b"data"
+    finally:
+        os.close(read_end)
+        os.close(write_end)

@@ -43,6 +43,9 @@ _BUS_DEADLINE_S = 25
 # What an orderly end grants to replies and signals that still wait.
 _FLUSH_DEADLINE_S = 2
 _DO_NOT_QUEUE = 4
+# A sentence may quote what a stranger sent, a path of 32 MiB for one; with our words around it the
+# answer would be longer than the bus takes, and it closes the connection of whoever sends such.
+_ERROR_MAX = 4096
 _NAME_IS_OURS = (1, 4)
 # Errors of the bus itself that mean: there is nobody of that name.
 _NOBODY_THERE = (
@@ -268,7 +271,8 @@ class Connection:
         if self._closed_to(call):
             return
         # A NUL or a lone surrogate in the text could not be sent.
-        safe = text.replace("\0", "").encode("utf-8", "backslashreplace").decode()
+        short = text if len(text) <= _ERROR_MAX else text[:_ERROR_MAX] + "…"
+        safe = short.replace("\0", "").encode("utf-8", "backslashreplace").decode()
         data = build(
             Kind.ERROR,
             self._library.next_serial(),

@@ -16,6 +16,16 @@ from joblet.bus.values import NUMBERS, Malformed, Typed, alignment, parts
 Read = Callable[[bytes, int, Sequence[int]], tuple[Any, int]]
 
 LITTLE, BIG = "<", ">"
+# Of a message of a stranger. A signature that was not seen lately is compiled, for some 2 us per
+# character, and kept; what options are documented to have is a tenth of this.
+_VARIANTS_MAX = 256
+_SIGNATURE_MAX = 32
+
+
+class _Given(list[int]):
+    """Descriptors of a message of a stranger, and how many variants it has had up to now."""
+
+    variants = 0
 
 
 def decode(
@@ -24,6 +34,8 @@ def decode(
     """The values of a body; fds are those that came with the message. Raises Malformed."""
     values = []
     offset = 0
+    if typed:
+        fds = _Given(fds)
     try:
         for read in _readers(signature, order, typed):
             value, offset = read(data, offset, fds)
@@ -33,6 +45,12 @@ def decode(
     if offset != len(data):
         raise Malformed(f"{len(data)} bytes are not a body of signature '{signature}'")
     return values
+
+
+def skip_variant(data: bytes, offset: int, order: str) -> tuple[Any, int]:
+    """The value of any type at an offset of a header, and where it ends."""
+    # A descriptor there stands for nothing, so any index will do.
+    return _variant_reader(order)(data, offset, range(1 << 32))
 
 
 @lru_cache(maxsize=1024)
@@ -55,7 +73,7 @@ def _reader(part: Any, order: str, typed: bool) -> Read:
             return _dict_reader(key, content, order)
         return _array_reader(_reader(child, order, typed), alignment(child), order)
     if kind == "v":
-        return _variant_reader(order, typed)
+        return _typed_reader(order) if typed else _variant_reader(order)
     if kind == "g":
         return _read_signature
     if kind in "so":
@@ -165,11 +183,25 @@ def _dict_reader(key: Read, content: Read, order: str) -> Read:
     return read
 
 
-def _variant_reader(order: str, typed: bool) -> Read:
+def _variant_reader(order: str) -> Read:
     def read(data: bytes, offset: int, fds: Sequence[int]) -> tuple[Any, int]:
         signature, offset = _read_signature(data, offset, fds)
-        [reader] = _readers(signature, order, typed)
+        [reader] = _readers(signature, order, False)
+        return reader(data, offset, fds)
+
+    return read
+
+
+def _typed_reader(order: str) -> Read:
+    def read(data: bytes, offset: int, fds: Any) -> tuple[Any, int]:
+        signature, offset = _read_signature(data, offset, fds)
+        fds.variants += 1
+        if fds.variants > _VARIANTS_MAX:
+            raise Malformed(f"more than {_VARIANTS_MAX} variants")
+        if len(signature) > _SIGNATURE_MAX:
+            raise Malformed(f"a variant of signature '{signature[:_SIGNATURE_MAX]}…'")
+        [reader] = _readers(signature, order, True)
         value, offset = reader(data, offset, fds)
-        return (Typed(signature, value) if typed else value), offset
+        return Typed(signature, value), offset
 
     return read

@@ -16,6 +16,7 @@ import asyncio
 import inspect
 import logging
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
@@ -28,12 +29,21 @@ from joblet.bus.frames import Flag, Message
 from joblet.bus.interfaces import ContractError, Interface
 from joblet.bus.subscriptions import BUS_INTERFACE, BUS_NAME, BUS_PATH, MatchRule, Signal
 from joblet.bus.values import Malformed, Typed, close_all
-from joblet.errors import DBUS_ERROR_PREFIX, HostFailure, JobletError
+from joblet.errors import DBUS_ERROR_PREFIX, Exhausted, HostFailure, JobletError
 
 INTERNAL = DBUS_ERROR_PREFIX + "Internal"
 
 # Types of arguments that can be, or contain, a descriptor.
 _CARRIES_FDS = frozenset("hv")
+# The most that one call may bring: twice what the longest command line takes with its variables.
+# Reading so many of the smallest values takes an eighth of a second.
+_CALL_MAX_BYTES = 4 << 20
+# What calls in progress may hold, of one caller and of all: each counts for one, and for one more
+# with each descriptor and each KiB it brought. When it is much in all, who holds little gets in.
+_HELD_MAX = 16_384
+_HELD_IN_ALL = 65_536
+_HELD_SHARE = 256
+_EXHAUSTED = DBUS_ERROR_PREFIX + Exhausted.code
 
 logger = logging.getLogger(__name__)
 
@@ -60,11 +70,12 @@ def current_call() -> Call:
 class _Running:
     """One call in progress."""
 
-    __slots__ = ("call", "ends_with_caller", "gone", "message", "task")
+    __slots__ = ("call", "ends_with_caller", "gone", "message", "task", "weight")
 
-    def __init__(self, call: Call, message: Message) -> None:
+    def __init__(self, call: Call, message: Message, weight: int) -> None:
         self.call = call
         self.message = message
+        self.weight = weight
         self.task: asyncio.Task[None] | None = None
         self.ends_with_caller = False
         self.gone = False  # the caller has left the bus
@@ -79,6 +90,8 @@ class Exporter:
         self._objects = standard.Objects()
         self._checked: dict[tuple[type, Interface], tuple[str, ...]] = {}
         self._running: dict[str, set[_Running]] = {}
+        self._held: Counter[str] = Counter()
+        self._held_in_all = 0
 
     @classmethod
     @asynccontextmanager
@@ -141,6 +154,12 @@ class Exporter:
         """Every method call that arrives. Nothing may escape: the library would tell the caller."""
         try:
             target = self._objects.find(message)
+            if message.body_size > _CALL_MAX_BYTES:
+                raise standard.Refused(
+                    standard.INVALID_ARGS,
+                    f"{message.member} takes at most {_CALL_MAX_BYTES} bytes of arguments, "
+                    f"not {message.body_size}",
+                )
             expected = target.method.in_signature
             if expected != message.signature:
                 raise standard.Refused(
@@ -166,15 +185,28 @@ class Exporter:
     ) -> None:
         interactive = bool(message.flags & Flag.ALLOW_INTERACTIVE_AUTHORIZATION)
         call = Call(message.sender, message.path, interface, message.member, interactive)
-        running = _Running(call, message)
         if not _CARRIES_FDS & set(message.signature):
             # A call may wait for hours; nothing that no argument names waits with it.
             close_all(message.fds)
             message.fds.clear()
+        running = _Running(call, message, self._hold(message))
         self._running.setdefault(call.sender, set()).add(running)
         running.task = self._loop.create_task(self._run(running, target, args))
         # Not in the coroutine: one that is cancelled before its first step never runs.
         running.task.add_done_callback(lambda _: self._forget(running))
+
+    def _hold(self, message: Message) -> int:
+        """Count a call that begins. Raises Refused."""
+        weight = 1 + len(message.fds) + message.body_size // 1024
+        held = self._held[message.sender] + weight
+        in_all = self._held_in_all + weight
+        if held > _HELD_MAX or (in_all > _HELD_IN_ALL and held > _HELD_SHARE):
+            raise standard.Refused(
+                _EXHAUSTED, "too many calls are in progress; try again when some have ended"
+            )
+        self._held[message.sender] = held
+        self._held_in_all = in_all
+        return weight
 
     async def _run(self, running: _Running, target: standard.Target, args: list[Any]) -> None:
         message = running.message
@@ -205,11 +237,16 @@ class Exporter:
 
     def _forget(self, running: _Running) -> None:
         close_all(running.message.fds)
-        others = self._running.get(running.call.sender)
+        sender = running.call.sender
+        self._held_in_all -= running.weight
+        self._held[sender] -= running.weight
+        if not self._held[sender]:
+            del self._held[sender]
+        others = self._running.get(sender)
         if others is not None:
             others.discard(running)
             if not others:
-                del self._running[running.call.sender]
+                del self._running[sender]
 
     def _owner_changed(self, signal: Signal) -> None:
         name, _, new_owner = signal.body

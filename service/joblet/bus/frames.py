@@ -12,7 +12,7 @@ from enum import IntEnum, IntFlag
 from functools import lru_cache
 from typing import Any
 
-from joblet.bus.decode import BIG, LITTLE, decode
+from joblet.bus.decode import BIG, LITTLE, decode, skip_variant
 from joblet.bus.library import (
     assert_bus_name_valid,
     assert_interface_name_valid,
@@ -84,6 +84,11 @@ class Message:
         self._order = order
         self._body = body
 
+    @property
+    def body_size(self) -> int:
+        """Bytes of the body."""
+        return len(self._body)
+
     def values(self, *, typed: bool) -> list[Any]:
         """The body, variants as Typed pairs or plain. Raises Malformed."""
         return decode(self.signature, self._body, self.fds, order=self._order, typed=typed)
@@ -113,7 +118,7 @@ def parse(data: bytes) -> Message:
     message = Message(data[1], data[2], serial, order, data[len(data) - body_size :])
     try:
         _parse_fields(message, data, HEADER_BYTES + fields_size, order)
-    except (struct.error, LookupError, ValueError) as err:
+    except (struct.error, LookupError, ValueError, RecursionError) as err:
         raise Malformed(f"a bad header: {err}") from err
     return message
 
@@ -139,9 +144,11 @@ def _parse_fields(message: Message, data: bytes, end: int, order: str) -> None:
             offset += -offset & 3
             value = u32(data, offset)[0]
             offset += 4
-        else:
-            # Specified: unknown fields are ignored. The daemon lets none through.
+        elif code in _ATTRIBUTES:
             raise Malformed(f"a header field of type {kind!r}")
+        else:
+            # Specified: unknown fields are ignored. dbus-daemon removes them, dbus-broker does not.
+            value, offset = skip_variant(data, offset - 2 - signature_size, order)
         name = _ATTRIBUTES.get(code)
         if name is not None:
             setattr(message, name, value)

@@ -162,3 +162,17 @@ async def test_descriptors_go_to_the_message_they_came_with(reader: Reader) -> N
     assert not any(os.get_inheritable(fd) for fd in received)
     for fd in (*received, first, second):
         os.close(fd)
+
+
+async def test_messages_that_cost_much_are_a_turn_each(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("joblet.bus.stream._TURN_S", -1.0)
+    reader.start()
+    reader.peer.send(b"".join(_message(str(number)) for number in range(5)))
+    seen = []
+    while len(reader.heard) < 5:
+        await reader.rounds(1)
+        seen.append(len(reader.heard))
+    steps = [after - before for before, after in zip([0, *seen], seen, strict=False)]
+    assert max(steps) == 1
