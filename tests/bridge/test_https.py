@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import json
 import logging
 import os
@@ -520,6 +521,32 @@ async def test_a_client_that_reads_nothing_costs_nobody_anything(
     assert host.open == 1
     writer.transport.abort()
     await condition(lambda: host.open == 0)
+
+
+async def test_a_body_that_nobody_wants_is_not_unpacked(
+    open_site: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = await open_site()
+    host = Endless()
+    monkeypatch.setattr(site.host, "log", host.log)
+    pair = site.authority.issue("eve", "viewer")
+    body = gzip.compress(bytes(8 << 20))
+    head = f"GET {LOGS} HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\n"
+    request = f"{head}Content-Length: {len(body) + 1}\r\n\r\n".encode() + body
+    sizes: list[int] = []
+    feed = aiohttp.StreamReader.feed_data
+
+    def fed(reader: aiohttp.StreamReader, data: bytes, size: int = 0) -> None:
+        sizes.append(len(data))
+        feed(reader, data, size)
+
+    monkeypatch.setattr(aiohttp.StreamReader, "feed_data", fed)
+    _, writer = await raw(site, pair, request, tmp_path)
+    await condition(lambda: host.taken > 0)
+    writer.transport.abort()
+    await condition(lambda: host.open == 0)
+    assert sizes
+    assert sum(sizes) <= len(body)
 
 
 async def test_a_client_that_goes_away_in_mid_stream_leaves_nothing(

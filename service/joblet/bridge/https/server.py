@@ -306,7 +306,11 @@ async def serving(
     """Serve while the context lasts; the ports, in order of the listeners. Raises ConfigError."""
     use_small_buffers()
     service = Service(client, ownership, Identities(credentials), heartbeat_s=heartbeat_s)
-    runner = web.AppRunner(service.application(), access_log=None, logger=_library_log())
+    # No request here has a body. One that is there waits unread, a few KiB of it, as it came:
+    # unpacked it would be a thousand times as much.
+    runner = web.AppRunner(
+        service.application(), access_log=None, logger=_library_log(), auto_decompress=False
+    )
     await runner.setup()
     server = runner.server
     assert server is not None  # noqa: S101  # there is one after setup
