@@ -308,6 +308,21 @@ async def test_a_job_of_somebody_else_is_refused_as_one_that_is_not_there(start:
     assert looked == {"statuses"}
 
 
+async def test_the_beginning_of_several_ids_tells_nothing_of_the_jobs_of_others(
+    start: Start,
+) -> None:
+    ground = await start(own_jobs_only=True)
+    of_three(ground)
+    others = (job(0xC0DE0001), job(0xC0DE0002, remote_subject=ADA))
+    ground.host.jobs.update({one.id: one for one in others})
+    user = ground.user("developer", "ada")
+    status = pb.GetJobStatusRequest(uuid="c0de")
+    assert await user.refused("GetJobStatus", status) == ("NOT_FOUND", "job c0de not found")
+    answers = (await user("Get", native.References(jobs=["c0de", "c0"]))).answers
+    assert [answer.error.code for answer in answers] == ["NoSuchJob", "InvalidSpec"]
+    assert (await ground.user().refused("GetJobStatus", status))[0] == "INVALID_ARGUMENT"
+
+
 async def test_lists_and_bulk_deletion_keep_to_own_jobs(start: Start) -> None:
     ground = await start(own_jobs_only=True)
     of_three(ground)

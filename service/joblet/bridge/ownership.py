@@ -13,8 +13,9 @@ from dataclasses import replace
 from joblet.bridge.identity import Identity
 from joblet.bridge.lookups import Lookups
 from joblet.client.api import JobStatus
-from joblet.errors import NotFound
+from joblet.errors import InvalidSpec, JobletError, NotFound
 from joblet.model.host import HostStatus
+from joblet.model.ids import check_job_reference
 from joblet.model.roles import Role
 
 # The owner of a call that may see the jobs of everybody.
@@ -34,7 +35,14 @@ class Ownership:
 
     async def job(self, reference: str, owner: str) -> JobStatus:
         """What is known of a job. Raises NotFound for one of somebody else, too."""
-        status = await self._lookups.status(reference)
+        try:
+            status = await self._lookups.status(reference)
+        except JobletError as err:
+            if owner == EVERYBODY or err.grpc_status != InvalidSpec.grpc_status:
+                raise
+            check_job_reference(reference)
+            # The beginning of several ids, which the sentence lists: jobs of others are among them.
+            raise NotFound("job", reference) from err
         if not belongs(status, owner):
             raise NotFound("job", reference)
         return status
