@@ -10,18 +10,20 @@ import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import grpc
 import pytest
 
+from joblet.bridge import credentials
 from joblet.bridge.wiring import bridge
 from joblet.client.api import BOTH, LogPiece
 from joblet.config import BridgeConfig, ConfigError
 from joblet.paths import Paths
 from joblet.rpc.pb import joblet_pb2 as pb
 from tests.bridge.authority import SERVER_NAME, Authority, Pair
-from tests.bridge.conftest import PATIENCE_S, Ground, Remote
+from tests.bridge.conftest import PATIENCE_S, Ground, Remote, Start
 from tests.fakes.client import FakeClient, job, job_id
 from tests.fakes.reference import version_1
 
@@ -218,6 +220,34 @@ async def test_a_stream_gives_a_revoked_certificate_not_a_byte_more(ground: Grou
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await call.read()
     assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_a_certificate_that_expires_is_refused_on_connections_that_are_there(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = timedelta(0)
+    monkeypatch.setattr(credentials, "_now", lambda: datetime.now(UTC) + later)
+    ground = await start()
+    ground.host.jobs[job_id(1)] = job(1)
+    more = asyncio.Event()
+
+    async def log(_job: str, _request: object) -> object:
+        yield LogPiece(BOTH, 0, b"before\n")
+        await more.wait()
+        yield LogPiece(BOTH, 0, b"after\n")
+
+    ground.host.log = log  # type: ignore[method-assign,assignment]
+    user = ground.user("viewer", "eve")
+    call = user.start("GetJobLogs", pb.GetJobLogsRequest(uuid=job_id(1)))
+    assert (await call.read()).payload == b"before\n"
+    later = timedelta(days=36_500)
+    more.set()
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await call.read()
+    assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    code, details = await user.refused("ListJobs")
+    assert code == "UNAUTHENTICATED"
+    assert details.endswith("the certificate of CN=eve,OU=viewer,O=Joblet has expired")
 
 
 @pytest.mark.parametrize("file", ["ca.crt", "server.pem", "crl.pem"])

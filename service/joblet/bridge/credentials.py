@@ -77,6 +77,10 @@ class Credentials:
         """The last good set."""
         return self._current
 
+    def now(self) -> datetime:
+        """The time by which certificates are judged."""
+        return self._clock()
+
     def changed(self) -> bool:
         """Look at the files; True when there is a new good set.
 

@@ -2,13 +2,14 @@
 
 gRPC has verified the certificate against our authorities in the handshake. Read here is the
 certificate itself and not gRPC's text of the subject, which cannot tell a comma in a name from one
-between. Whether it was revoked since is asked for every call.
+between. Whether it was revoked or has expired since is asked for every call.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import NamedTuple
 
 from joblet import pki
@@ -37,6 +38,7 @@ class Identity(NamedTuple):
     subject: str
     role: Role | None
     serial: int
+    expires: datetime
 
     @property
     def remote(self) -> Remote:
@@ -71,7 +73,9 @@ class Identities:
         return known
 
     def check(self, identity: Identity) -> None:
-        """Raises Unidentified for a holder whose certificate was revoked since."""
+        """Raises Unidentified for a holder whose certificate was revoked or has expired since."""
+        if self._credentials.now() > identity.expires:
+            raise Unidentified(f"the certificate of {identity.subject} has expired")
         if self._credentials.current().is_revoked(identity.serial):
             raise Unidentified(f"the certificate of {identity.subject} is revoked")
 
@@ -83,4 +87,4 @@ def read(certificate: bytes) -> Identity:
     except JobletError as err:
         raise Unidentified(f"the client certificate cannot be read ({err})") from err
     subject = found.subject[:_SUBJECT_MAX] or "(no subject)"
-    return Identity(subject, found.role, found.serial)
+    return Identity(subject, found.role, found.serial, found.not_after)
