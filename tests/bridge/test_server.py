@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -22,7 +24,8 @@ from joblet.rpc.dialects import Dialect
 from joblet.rpc.pb import health_pb2
 from joblet.rpc.pb import joblet_pb2 as pb
 from joblet.rpc.pb import reflection_pb2 as reflection
-from tests.bridge.conftest import ENDLESS, METHODS, PATIENCE_S, Ground, Start
+from tests.bridge import rawhttp2
+from tests.bridge.conftest import ENDLESS, METHODS, PATIENCE_S, Ground, Start, until
 from tests.fakes.client import FakeClient, ended, job, job_id
 from tests.fakes.hoststatus import STATUS
 
@@ -220,6 +223,63 @@ async def test_a_client_killed_in_mid_upload_leaves_nothing(ground: Ground) -> N
     await asyncio.sleep(0)
     call.cancel()
     assert (await ground.user()("ListJobs")).ByteSize() >= 0
+
+
+async def test_headers_that_are_no_text_are_a_line_each_and_no_traceback(
+    ground: Ground, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    nobody = ground.authority.issue("eve")  # without a role
+    before = {task.get_name() for task in asyncio.all_tasks()}
+    for path, more in (
+        (b"/joblet.JobService/ListJobs", (b"x-a", b"\xff" * 100)),
+        (b"/joblet.JobService/ListJobs", (b"user-agent", b"\xff\n")),
+        (b"/\xff\xfe/x", (b"x-a", b"b")),
+    ):
+        caplog.clear()
+        _, writer = await rawhttp2.connected(ground.authority, nobody, ground.ports[0], tmp_path)
+        writer.write(rawhttp2.beginning() + rawhttp2.call(1, path, b"", more))
+        await until(lambda: "Invalid encoding" in caplog.text)
+        writer.transport.abort()
+    await until(lambda: {task.get_name() for task in asyncio.all_tasks()} <= before)
+    gc.collect()
+    assert "Traceback" not in caplog.text
+    assert "never retrieved" not in caplog.text
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+async def test_a_client_that_goes_away_in_mid_stream_is_nobodys_bug(
+    ground: Ground, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ground.host.jobs[job_id(1)] = job(1)
+    sent = reading = 0
+
+    async def log(_job: str, _request: object) -> object:
+        nonlocal sent, reading
+        reading += 1
+        try:
+            while True:
+                yield LogPiece(BOTH, 0, b"x" * 50_000)
+                sent += 1
+                await asyncio.sleep(0)
+        finally:
+            reading -= 1
+
+    ground.host.log = log  # type: ignore[method-assign,assignment]
+    message = pb.GetJobLogsRequest(uuid=job_id(1)).SerializeToString()
+    calls = b"".join(
+        rawhttp2.call(number, b"/joblet.JobService/GetJobLogs", message)
+        for number in range(1, 21, 2)
+    )
+    pair = ground.authority.issue("eve", "viewer")
+    for _ in range(20):
+        _, writer = await rawhttp2.connected(ground.authority, pair, ground.ports[0], tmp_path)
+        writer.write(rawhttp2.beginning() + calls)
+        before = sent
+        await until(lambda before=before: sent > before)  # type: ignore[misc]
+        writer.transport.abort()
+        await until(lambda: not reading)
+    assert "internal error" not in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 REQUESTS = st.one_of(st.binary(max_size=64), st.just(b"\n\xff\xff\xff\xff\x0f"))

@@ -251,6 +251,10 @@ class _Ending:
                 self._status, self._details, self._code = err.status, str(err), err.code
             case JobletError():
                 self._status, self._details, self._code = err.grpc_status, str(err), err.code
+            case grpc.aio.InternalError():
+                # Sending or receiving failed: the client went away, and its cancellation, by which
+                # the library tells of it, is still on its way here.
+                raise asyncio.CancelledError from err
             case _:
                 number = uuid.uuid4().hex[:8]
                 log.error("internal error %s in %s", number, self._method.name, exc_info=err)

@@ -18,6 +18,7 @@ import grpc.aio
 from joblet.bridge.calls import Caller, Gate, Refused
 from joblet.bridge.credentials import Credentials
 from joblet.bridge.identity import Identities
+from joblet.bridge.librarylog import on_one_line
 from joblet.bridge.ownership import Ownership
 from joblet.bridge.servicers import unavailable
 from joblet.bridge.tls import server_credentials
@@ -28,6 +29,8 @@ from joblet.rpc.methods import Method
 
 log = logging.getLogger(__name__)
 
+# Where gRPC tells of what it cannot read, such as headers that are no text.
+_LIBRARY_LOG = logging.getLogger("grpc._cython.cygrpc")
 _HEADERS_MAX_BYTES = 16 << 20
 # Clients ping every 30 s, also without a call; the library's default calls that an attack and
 # drops their quiet log streams. Ours notice a client whose machine has gone.
@@ -78,6 +81,10 @@ async def serving(
     # from the event loop, which hangs if that thread waits for the loop to read (seen with 1.51
     # and a thousand streams that ended at once).
     grpc.aio.init_grpc_aio()
+    on_one_line(_LIBRARY_LOG)
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(_pass_over_the_gone)
     identities = Identities(credentials)
     running: list[tuple[grpc.aio.Server, Gate]] = []
     ports = []
@@ -96,6 +103,16 @@ async def serving(
         for _, gate in running:
             gate.close()
         await asyncio.gather(*(server.stop(config.stop_grace_usec / 1e6) for server, _ in running))
+        loop.set_exception_handler(before)
+
+
+def _pass_over_the_gone(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What the loop does about an error that nobody took, but for an answer to a gone client."""
+    err = context.get("exception")
+    if isinstance(err, grpc.aio.InternalError):
+        log.debug("a client was gone before its answer: %s", err)
+    else:
+        loop.default_exception_handler(context)
 
 
 def _options(config: BridgeConfig) -> list[tuple[str, int]]:

@@ -25,6 +25,7 @@ from joblet.bridge.credentials import Credentials
 from joblet.bridge.https import documents, events
 from joblet.bridge.https.listener import Listener, peer_name, use_small_buffers
 from joblet.bridge.identity import Identities, Identity, Unidentified
+from joblet.bridge.librarylog import on_one_line
 from joblet.bridge.lookups import checked
 from joblet.bridge.ownership import Ownership, belongs
 from joblet.bridge.roles import refusal
@@ -39,7 +40,8 @@ _LOOK_S = 1.0
 _END_PATIENCE_S = 5.0
 _DESCRIPTION = Path(__file__).with_name("openapi.json")
 _JSON = "application/json"
-_LINE_MAX = 200
+# Where aiohttp tells of what is no HTTP.
+_LIBRARY_LOG = logging.getLogger(f"{__name__}.http")
 # Resource: the operation of gRPC whose row of the table of roles holds here too.
 OPERATIONS = {
     "/v1/openapi.json": "joblet.JobService/ListJobs",
@@ -309,7 +311,10 @@ async def serving(
     # No request here has a body. One that is there waits unread, a few KiB of it, as it came:
     # unpacked it would be a thousand times as much.
     runner = web.AppRunner(
-        service.application(), access_log=None, logger=_library_log(), auto_decompress=False
+        service.application(),
+        access_log=None,
+        logger=on_one_line(_LIBRARY_LOG),
+        auto_decompress=False,
     )
     await runner.setup()
     server = runner.server
@@ -371,20 +376,3 @@ def _internal(request: web.Request, err: Exception) -> str:
 
 def _failure(code: str, message: str) -> bytes:
     return events.event("error", documents.error(code, message))
-
-
-def _library_log() -> logging.Logger:
-    """Where aiohttp tells of what is no HTTP: one line, and no trace of where it was noticed."""
-    library = logging.getLogger(f"{__name__}.http")
-    if not library.filters:
-        library.addFilter(_on_one_line)
-    return library
-
-
-def _on_one_line(record: logging.LogRecord) -> bool:
-    if record.exc_info and record.exc_info[1] is not None:
-        what = repr(record.exc_info[1])[:_LINE_MAX]
-        record.msg, record.args = "%s: %s", (record.getMessage(), what)
-        record.exc_info = record.exc_text = None
-        record.levelno, record.levelname = logging.WARNING, "WARNING"
-    return True
