@@ -17,6 +17,7 @@ from joblet.bridge.servicers.jobs import JobServicer
 from joblet.bridge.servicers.monitoring import MonitoringServicer
 from joblet.bridge.servicers.native import NativeServicer
 from joblet.bridge.servicers.reflection import ReflectionServicer
+from joblet.bridge.waits import Waits
 from joblet.client.api import JobletClient
 from joblet.config import BridgeConfig, ConfigError
 from joblet.errors import JobletError
@@ -40,10 +41,11 @@ async def bridge(
     except JobletError as err:
         raise ConfigError(f"no certificates to serve with: {err}") from err
     lookups = Lookups(client)
+    waits = Waits(client, lookups)
     ownership = Ownership(lookups, own_jobs_only=settings.own_jobs_only)
     servicers = {
         "joblet.JobService": JobServicer(client, lookups, node_id=settings.node_id),
-        "joblet1.Jobs": NativeServicer(client, ownership),
+        "joblet1.Jobs": NativeServicer(client, ownership, waits),
         "joblet.MonitoringService": MonitoringServicer(client),
         "grpc.health.v1.Health": HealthServicer(alive),
         **dict.fromkeys({one.service for one in methods.REFLECTION}, ReflectionServicer()),
@@ -71,6 +73,7 @@ async def bridge(
         watch.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watch
+        await waits.close()
         await lookups.close()
 
 

@@ -18,6 +18,7 @@ from dataclasses import replace
 from joblet.bridge.calls import Caller
 from joblet.bridge.ownership import EVERYBODY, Ownership, belongs
 from joblet.bridge.servicers.nativelooks import NativeLooks
+from joblet.bridge.waits import Waits
 from joblet.client import pipes
 from joblet.client.api import Attachments, JobletClient, JobQuery, JobStatus
 from joblet.errors import InvalidSpec, JobletError
@@ -40,8 +41,9 @@ _NO_REQUEST = "expected a request first, and then nothing but tar, if it says so
 class NativeServicer(NativeLooks):
     """The service of one bridge; all listeners share it."""
 
-    def __init__(self, client: JobletClient, ownership: Ownership) -> None:
+    def __init__(self, client: JobletClient, ownership: Ownership, waits: Waits) -> None:
         self._client = client
+        self._waits = waits
         self._ownership = ownership
 
     async def run(self, parts: AsyncIterator[pb.RunPart], caller: Caller) -> pb.Job:
@@ -88,7 +90,7 @@ class NativeServicer(NativeLooks):
     async def wait(self, request: pb.WaitRequest, _caller: Caller) -> pb.Status:
         """Wait."""
         usec = min(request.timeout_usec or WAIT_MAX_USEC, WAIT_MAX_USEC)
-        return native.status_message(await self._client.wait(request.job, timeout_usec=usec))
+        return native.status_message(await self._waits.until_ended(request.job, usec))
 
     async def stop(self, request: pb.Job, caller: Caller) -> pb.Job:
         """Stop."""
