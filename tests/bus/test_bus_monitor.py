@@ -221,3 +221,23 @@ async def test_many_followers_of_one_connection_all_get_everything(
     for found in await within(asyncio.gather(*followers)):
         assert found == [1, 2, 3]
     assert client._waiting == 0
+
+
+async def test_followers_that_go_away_leave_the_bus_to_others(
+    daemon: Daemon, client: LocalClient
+) -> None:
+    """Who asked may be gone; the bus counts the question until it is answered."""
+    assert daemon.metrics is not None
+    job = daemon.running(0)
+    for _ in range(4):
+        followers = [
+            asyncio.ensure_future(anext(client.metrics(job, MetricsRequest(follow=True))))
+            for _ in range(monitorcalls._WAITING_MAX)
+        ]
+        # They are on their way before this is answered.
+        assert (await client.status(job)).id == job
+        for follower in followers:
+            follower.cancel()
+        await asyncio.wait(followers)
+    assert client._waiting == monitorcalls._WAITING_MAX
+    assert (await client.status(job)).id == job

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Coroutine, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from joblet.bus.connection import Typed
 from joblet.client.api import broken
@@ -55,10 +55,9 @@ class MonitorCalls(ABC):
             options["after"] = Typed("t", after)
             waits = request.follow and self._waiting < _WAITING_MAX
             options["wait_usec"] = Typed("t", _WAIT_USEC if waits else 0)
-            self._waiting += waits
             try:
                 async with nullcontext() if waits else self._in_turn():
-                    encoded, following, over = await self._call(
+                    asked = self._call(
                         "GetJobMetrics",
                         "sa{sv}",
                         [job, options],
@@ -66,6 +65,7 @@ class MonitorCalls(ABC):
                         _DEADLINE_S + (_WAIT_USEC / 1e6 if waits else 0),
                         interface=MONITOR,
                     )
+                    encoded, following, over = await (self._counted(asked) if waits else asked)
             except (RemoteError, Unreachable) as err:
                 # A daemon that is started again goes on where the last one ended.
                 now_s = time.monotonic()
@@ -77,8 +77,6 @@ class MonitorCalls(ABC):
                 await asyncio.sleep(delay_s)
                 delay_s = min(2 * delay_s, _RETRY_LAST_S)
                 continue
-            finally:
-                self._waiting -= waits
             silent_since_s, delay_s = None, _RETRY_FIRST_S
             found = samples(encoded)
             for sample in found:
@@ -103,6 +101,18 @@ class MonitorCalls(ABC):
             "GetStatus", "a{sv}", [options], 1, deadline_s, interface=MONITOR
         )
         return host_status(encoded)
+
+    def _counted(self, asked: Coroutine[Any, Any, list[object]]) -> Awaitable[list[object]]:
+        """A call that waits; it counts until the daemon answers, who asked may be gone by then."""
+        answer = asyncio.ensure_future(asked)
+        self._waiting += 1
+        answer.add_done_callback(self._uncounted)
+        return asyncio.shield(answer)
+
+    def _uncounted(self, answer: asyncio.Future[list[object]]) -> None:
+        self._waiting -= 1
+        if not answer.cancelled():
+            answer.exception()  # heard by who asked, if anybody still does
 
     def _in_turn(self) -> asyncio.Semaphore:
         """Room for one more question that is answered at once."""
