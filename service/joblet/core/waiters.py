@@ -11,20 +11,21 @@ class Waiters:
     """Futures by job; there only while somebody waits."""
 
     def __init__(self) -> None:
-        self._futures: dict[str, list[asyncio.Future[Job]]] = {}
+        # By job; a dictionary for its order, and since thousands may leave at the same time.
+        self._futures: dict[str, dict[asyncio.Future[Job], None]] = {}
 
     async def until_ended(self, job_id: str, timeout_usec: int) -> Job | None:
         """The job when it ends; None when the time is up (0: no limit)."""
         future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
-        waiting = self._futures.setdefault(job_id, [])
-        waiting.append(future)
+        waiting = self._futures.setdefault(job_id, {})
+        waiting[future] = None
         try:
             async with asyncio.timeout(timeout_usec / 1e6 if timeout_usec else None):
                 return await future
         except TimeoutError:
             return None
         finally:
-            waiting.remove(future)
+            del waiting[future]
             if not waiting:
                 self._futures.pop(job_id, None)
 
