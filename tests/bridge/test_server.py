@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ from hypothesis import strategies as st
 
 from joblet.bridge.server import Listener, parse_listener
 from joblet.bridge.wiring import bridge
-from joblet.client.api import BOTH, LogPiece
+from joblet.client import pipes
+from joblet.client.api import BOTH, Attachments, LogPiece
 from joblet.config import BridgeConfig, ConfigError
 from joblet.paths import Paths
 from joblet.rpc import methods
 from joblet.rpc.dialects import Dialect
 from joblet.rpc.pb import health_pb2
+from joblet.rpc.pb import joblet1_pb2 as native_pb
 from joblet.rpc.pb import joblet_pb2 as pb
 from joblet.rpc.pb import reflection_pb2 as reflection
 from tests.bridge import rawhttp2
@@ -223,6 +226,44 @@ async def test_a_client_killed_in_mid_upload_leaves_nothing(ground: Ground) -> N
     await asyncio.sleep(0)
     call.cancel()
     assert (await ground.user()("ListJobs")).ByteSize() >= 0
+
+
+async def test_uploads_that_never_end_leave_calls_to_others(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bus lets the bridge have so many calls at once, and each of these is one."""
+    under_way = 0
+
+    async def run(_spec: object, attached: Attachments) -> str:
+        nonlocal under_way
+        assert attached.tar is not None
+        under_way += 1
+        try:
+            os.set_blocking(attached.tar, False)
+            while await pipes.read(attached.tar):
+                pass
+        finally:
+            under_way -= 1
+        return job_id(1)
+
+    monkeypatch.setattr(ground.host, "run", run)
+    channel = ground.authority.channel(ground.ports[0], ground.authority.issue("eve", "developer"))
+    method = METHODS["Run"]
+    start = channel.stream_unary(method.path, response_deserializer=method.response.FromString)
+    calls = [start() for _ in range(40)]
+    request = native_pb.RunPart(request=native_pb.RunRequest(upload=True)).SerializeToString()
+    for call in calls:
+        await call.write(request)
+    await until(lambda: under_way == 16)
+    await ground.user()("ListJobs")
+    assert under_way == 16
+    for call in calls[:30]:
+        call.cancel()
+    await until(lambda: under_way == 10)
+    for call in calls[30:]:
+        await call.done_writing()
+        assert (await call).id == job_id(1)
+    await channel.close()
 
 
 async def test_headers_that_are_no_text_are_a_line_each_and_no_traceback(

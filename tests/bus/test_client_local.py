@@ -358,3 +358,13 @@ async def test_only_the_bridge_asks_for_somebody_else(daemon: Edge, client: Loca
     with pytest.raises(RemoteError, match=r"^not allowed to name a remote owner"):
         await client.run(JobSpec(command="true"), attached)
     assert not daemon.jobs.jobs
+
+
+async def test_more_calls_than_the_bus_allows_wait_for_their_turn(
+    daemon: Edge, client: LocalClient
+) -> None:
+    ids = [daemon.jobs.put(owner_uid=0).id for _ in range(200)]
+    waits = [asyncio.ensure_future(client.wait(job_id, timeout_usec=200_000)) for job_id in ids]
+    async with asyncio.timeout(DEADLINE_S):
+        found = await asyncio.gather(*waits)
+    assert [status.id for status in found] == ids

@@ -94,6 +94,8 @@ _ATTACHMENT_SIGNATURES = {"secrets": "a{ss}", "upload_tar": "h", "upload_directo
 DAEMONS_OWN = ("revision", "secret_names", "uploaded")
 # As many as the daemon answers at once.
 _STATUSES_MAX = 256
+# The bus refuses the call after the 128th of a connection that waits for an answer.
+_CALLS_MAX = 120
 
 
 class LocalClient(MonitorCalls):
@@ -106,6 +108,7 @@ class LocalClient(MonitorCalls):
         self._restart_patience_s = restart_patience_s
         # One for all logs: a user has few inotify instances (fs.inotify.max_user_instances).
         self._watches: Watches | None = None
+        self._room = asyncio.Semaphore(_CALLS_MAX)
 
     @classmethod
     @asynccontextmanager
@@ -346,16 +349,17 @@ class LocalClient(MonitorCalls):
         interface: str = MANAGER,
     ) -> list[object]:
         try:
-            reply, _ = await self._connection.call(
-                DESTINATION,
-                ROOT_PATH,
-                interface,
-                member,
-                signature,
-                body,
-                deadline_s=deadline_s,
-                interactive=interactive,
-            )
+            async with self._room:
+                reply, _ = await self._connection.call(
+                    DESTINATION,
+                    ROOT_PATH,
+                    interface,
+                    member,
+                    signature,
+                    body,
+                    deadline_s=deadline_s,
+                    interactive=interactive,
+                )
         except Unreachable as err:
             if self._connection.closed.done():
                 raise

@@ -33,6 +33,8 @@ WAIT_MAX_USEC = 300 * 1_000_000
 REFERENCES_MAX = 256
 # Questions to jobletd at the same time, of one call.
 _PARALLEL = 32
+# Each holds a call to jobletd as long as its sender likes, and there are 128 in all.
+_UPLOADS_MAX = 16
 _LIVE = tuple(state for state in JobState if not state.terminal)
 _ENDED = tuple(state for state in JobState if state.terminal)
 _NO_REQUEST = "expected a request first, and then nothing but tar, if it says so"
@@ -45,6 +47,7 @@ class NativeServicer(NativeLooks):
         self._client = client
         self._waits = waits
         self._ownership = ownership
+        self._uploads = asyncio.Semaphore(_UPLOADS_MAX)
 
     async def run(self, parts: AsyncIterator[pb.RunPart], caller: Caller) -> pb.Job:
         """Run."""
@@ -57,7 +60,8 @@ class NativeServicer(NativeLooks):
             secrets=native.read_variables(request.secrets), remote=caller.identity.remote
         )
         if request.upload:
-            job_id = await self._uploaded(parts, spec, attached)
+            async with self._uploads:
+                job_id = await self._uploaded(parts, spec, attached)
         else:
             job_id = await self._client.run(spec, attached)
         log.info("%s: run by %s (%s)", job_id, *_who(caller))
