@@ -12,8 +12,8 @@ LOOP_MAJOR = "7:"
 
 
 def read_text(path: str, dir_fd: int | None = None) -> str:
-    """A small file. Raises OSError."""
-    return read_bytes(path, dir_fd).decode()
+    """A small file. Raises OSError, and nothing else: a name in it may be any bytes of a job's."""
+    return read_bytes(path, dir_fd).decode(errors="surrogateescape")
 
 
 def read_bytes(path: str, dir_fd: int | None = None) -> bytes:
