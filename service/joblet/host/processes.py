@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 
 from joblet.records.run import Process
+
+# What pidfd_open(2) says of a number that nobody has, and of one that is a thread's by now: EINVAL,
+# and ENOENT on newer kernels.
+_NO_PROCESS = (errno.ESRCH, errno.EINVAL, errno.ENOENT)
 
 
 def is_alive(process: Process) -> bool:
@@ -18,7 +23,9 @@ def kill(process: Process) -> bool:
     """SIGKILL to exactly this process; False if it is gone."""
     try:
         pidfd = os.pidfd_open(process.pid)
-    except ProcessLookupError:
+    except OSError as err:
+        if err.errno not in _NO_PROCESS:
+            raise
         return False
     try:
         # opened first, then compared: a pid reused in between shows another start time

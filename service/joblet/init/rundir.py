@@ -5,6 +5,7 @@ A record appears by rename, so it is whole or absent.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -14,6 +15,10 @@ from joblet.init import procfs
 from joblet.records import poke
 from joblet.records.exit import ExitRecord
 from joblet.records.run import Process, RunRecord
+
+# What pidfd_open(2) says of a number that nobody has, and of one that is a thread's by now: EINVAL,
+# and ENOENT on newer kernels.
+_NO_PROCESS = (errno.ESRCH, errno.EINVAL, errno.ENOENT)
 
 
 def write_record(run_dir: int, name: str, data: bytes) -> None:
@@ -44,7 +49,9 @@ def open_process(process: Process) -> int:
     """A pidfd of exactly this process, or -1 if it is gone."""
     try:
         fd = os.pidfd_open(process.pid)
-    except ProcessLookupError:
+    except OSError as err:
+        if err.errno not in _NO_PROCESS:
+            raise
         return -1
     # opened first, then checked: a pid that was reused in between shows another start time
     try:
