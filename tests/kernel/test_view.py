@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from joblet.init.plan import Step
+from joblet.init.syscalls import SYS_keyctl
 from tests.kernel.sandbox import FIRST_ID, Sandbox
 
 # Everything a test wants to know, in one job.
@@ -165,3 +167,28 @@ def test_with_init_the_command_is_a_child_of_a_small_pid_1(sandbox: Sandbox) -> 
     assert outcome.exit.exit_status == 4
     assert b"joblet-init\n" in outcome.log
     assert b"1\n" not in outcome.log.splitlines(keepends=True)
+
+
+KEYS = """\
+import ctypes, platform
+keyctl = {"x86_64": 250, "aarch64": 219}[platform.machine()]
+session, get_id, describe = -3, 0, 6
+libc = ctypes.CDLL(None)
+text = ctypes.create_string_buffer(256)
+assert libc.syscall(keyctl, describe, session, text, len(text)) > 0
+print(libc.syscall(keyctl, get_id, session, 0), text.value.decode(), sep=";")
+"""
+
+
+def test_jobs_share_no_session_keyring(sandbox: Sandbox) -> None:
+    """Neither with each other nor with joblet-init; whoever has one reads the keys in it."""
+    libc = ctypes.CDLL(None)
+    ours = libc.syscall(SYS_keyctl, 0, -3, 0)
+    found = set()
+    for init in (False, True):
+        outcome = sandbox.run("python3", "-c", KEYS, init=init)
+        assert outcome.exit.exit_status == 0, outcome.log
+        serial, kind, *_, name = outcome.log.decode().strip().split(";")
+        assert (kind, name) == ("keyring", "_ses")
+        found.add(int(serial))
+    assert len(found - {ours}) == 2

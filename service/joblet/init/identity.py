@@ -67,6 +67,8 @@ def reset(setup: Setup, umask: int) -> None:
     sys.all_cpus()
     sys.ioprio_reset()
     sys.personality(0)
+    # Else all jobs shared that of joblet-init, and could read each other's keys.
+    sys.new_session_keyring()
 
 
 def user_namespace(setup: Setup, first: int, count: int) -> None:

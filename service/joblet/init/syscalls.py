@@ -52,9 +52,9 @@ SYS_pidfd_getfd = 438
 SYS_mount_setattr = 442
 SYS_quotactl_fd = 443
 _MACHINE_NUMBERS = {
-    # pivot_root, capset, ioprio_set, sched_setaffinity, rt_sigaction, rt_sigprocmask
-    "x86_64": (155, 126, 251, 203, 13, 14),
-    "aarch64": (41, 91, 30, 122, 134, 135),
+    # pivot_root, capset, ioprio_set, sched_setaffinity, rt_sigaction, rt_sigprocmask, keyctl
+    "x86_64": (155, 126, 251, 203, 13, 14, 250),
+    "aarch64": (41, 91, 30, 122, 134, 135, 219),
 }
 (
     SYS_pivot_root,
@@ -63,6 +63,7 @@ _MACHINE_NUMBERS = {
     SYS_sched_setaffinity,
     SYS_rt_sigaction,
     SYS_rt_sigprocmask,
+    SYS_keyctl,
 ) = _MACHINE_NUMBERS[os.uname().machine]
 
 CLONE_NEWCGROUP = 0x02000000
@@ -343,6 +344,23 @@ def all_cpus() -> None:
 def ioprio_reset() -> None:
     """IO priority of this process back to what follows from its nice value (ioprio_set(2))."""
     _call(SYS_ioprio_set, _int(1), _int(0), _int(0))
+
+
+_KEYCTL_JOIN_SESSION_KEYRING = 1
+
+
+def new_session_keyring() -> None:
+    """An empty session keyring for this process alone (session-keyring(7)).
+
+    It comes with fork(2), and neither execve(2), setresuid(2) nor a user namespace changes it; who
+    has it may read and write what is in it, whatever his ids.
+    """
+    try:
+        _call(SYS_keyctl, _int(_KEYCTL_JOIN_SESSION_KEYRING), None)
+    except OSError as err:
+        # a kernel without keys
+        if err.errno != errno.ENOSYS:
+            raise
 
 
 def _iowr(kind: int, number: int, size: int) -> int:
