@@ -83,8 +83,9 @@ class LogWriter:
         self._wide.add(pipe_fd)
         try:
             fcntl.fcntl(pipe_fd, fcntl.F_SETPIPE_SZ, READ_MAX)
-        except PermissionError:
-            # the host's limit (pipe-max-size, pipe-user-pages-soft): it goes on as it is
+        except OSError:
+            # The host's limit (pipe-max-size, pipe-user-pages-soft), or no memory, or a job that
+            # made it wider still and filled it: it goes on as it is.
             return
 
     @property

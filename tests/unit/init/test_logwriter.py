@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -36,13 +37,17 @@ def test_pipe_that_was_full_is_widened(writer: LogWriter, tmp_path: Path) -> Non
     assert content == b"x" * PIPE_BYTES + b"y" * 100 + b"z" * READ_MAX
 
 
-def test_host_that_allows_no_wider_pipe(writer: LogWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+# Its limit; a job that had made the pipe wider still, and filled it; no memory.
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EBUSY, errno.ENOMEM])
+def test_host_that_allows_no_wider_pipe(
+    writer: LogWriter, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
     """It is asked once, and goes on as it is."""
     asked: list[int] = []
 
     def refuse(fd: int, _command: int, _size: int) -> int:
         asked.append(fd)
-        raise PermissionError(1, "Operation not permitted")
+        raise OSError(code, os.strerror(code))
 
     near, far = os.pipe()
     monkeypatch.setattr(fcntl, "fcntl", refuse)
