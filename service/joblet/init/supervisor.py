@@ -248,8 +248,12 @@ class Supervisor:
     def _hear_memory(self) -> None:
         fd = self._oom.fd
         if self._oom.killed():
-            # PID 1 of its namespace takes everybody along.
-            signal.pidfd_send_signal(self._first_fd, signal.SIGKILL)
+            try:
+                # PID 1 of its namespace takes everybody along.
+                signal.pidfd_send_signal(self._first_fd, signal.SIGKILL)
+            except ProcessLookupError:
+                # It was the one, and is not our child: whose it is has reaped it.
+                pass
             self._oom.close()
         if self._oom.fd < 0:
             self._poll.unregister(fd)
