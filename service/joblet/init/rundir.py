@@ -34,6 +34,15 @@ def write_record(run_dir: int, name: str, data: bytes) -> None:
     os.rename(new, name, src_dir_fd=run_dir, dst_dir_fd=run_dir)
 
 
+def is_recorded(run_dir: int) -> bool:
+    """Whether the end of the job is written down."""
+    try:
+        os.stat("exit", dir_fd=run_dir)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def tell(poke_socket: socket.socket, job_id: str, poke_path: bytes) -> None:
     """Poke jobletd; waits while its queue is full.
 
@@ -67,11 +76,19 @@ def open_process(process: Process) -> int:
 def write_off(run_dir: int, job_id: str, run: RunRecord, poke_socket: socket.socket) -> None:
     """End a job that nobody can supervise any more, and say that its status is lost.
 
-    Its output has no reader, so going on would only do damage unseen.
+    Its output has no reader, so going on would only do damage unseen. An end that is recorded
+    already is the true one. Raises OSError.
     """
+    if is_recorded(run_dir):
+        tell(poke_socket, job_id, run.poke_path)
+        return
     first = open_process(run.first)
     if first >= 0:
-        signal.pidfd_send_signal(first, signal.SIGKILL)
+        try:
+            signal.pidfd_send_signal(first, signal.SIGKILL)
+        except ProcessLookupError:
+            # it ended while we looked
+            pass
         os.close(first)
     record = ExitRecord()
     record.started_ns = run.started_ns

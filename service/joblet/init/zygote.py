@@ -16,6 +16,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable
 
 # Everything that a child may need is imported before the first fork: what is shared costs nothing,
@@ -35,6 +36,8 @@ from joblet.records.run import RunRecord
 RUN_JOBS = "/run/joblet/jobs"
 LISTEN_FD = 3  # sd_listen_fds(3)
 REPLACEMENTS_MAX = 5
+# A supervisor that cannot be replaced now is replaced this much later.
+RETRY_S = 1.0
 # Idle supervisors kept for the next jobs: each has less than a megabyte of its own.
 IDLE_MAX = 8
 _PEER_CREDENTIALS = struct.Struct("3i")
@@ -96,6 +99,9 @@ class Zygote:
         self._idle: list[Worker] = []
         self._by_pidfd: dict[int, Job] = {}
         self._by_first: dict[int, Job] = {}
+        # Jobs without a supervisor, and when they are seen to, on the monotonic clock.
+        self._unattended: list[tuple[Job, RunRecord]] = []
+        self._attend_at = 0.0
         self._cgroup_fd = -1
         self._stop = False
         # Made once and shared by all supervisors; each names the address itself.
@@ -124,7 +130,7 @@ class Zygote:
         gc.disable()
         notify_ready()
         while not self._stop:
-            for fd, _events in self._epoll.poll():
+            for fd, _events in self._epoll.poll(self._patience()):
                 if fd == self._listener.fileno():
                     self._accept()
                 elif fd == self._signal_fd:
@@ -135,6 +141,8 @@ class Zygote:
                     self._hear_worker(self._by_control[fd])
                 elif fd in self._by_pidfd:
                     self._lost_adopted(self._by_pidfd[fd])
+            if self._patience() == 0:
+                self._attend()
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
@@ -259,15 +267,7 @@ class Zygote:
 
     def _fork(self, body: Callable[[], None]) -> int:
         """A child in joblet-supervisors.service, so that our own restart does not touch it."""
-        if self._cgroup_fd < 0:
-            self._cgroup_fd = _open_supervisors_cgroup()
-        try:
-            pid, pidfd = syscalls.clone3(0, self._cgroup_fd)
-        except OSError:
-            # The cgroup may have been removed and made again; the next job opens it anew.
-            os.close(self._cgroup_fd)
-            self._cgroup_fd = -1
-            raise
+        pid, pidfd = self._clone()
         if pid:
             os.close(pidfd)
             return pid
@@ -280,6 +280,19 @@ class Zygote:
         finally:
             # A child that returned into our loop would be a second zygote.
             os._exit(status)
+
+    def _clone(self) -> tuple[int, int]:
+        if self._cgroup_fd >= 0:
+            try:
+                return syscalls.clone3(0, self._cgroup_fd)
+            except OSError as err:
+                # ENODEV: its last process ended, and systemd removed it.
+                if err.errno != errno.ENODEV:
+                    raise
+            os.close(self._cgroup_fd)
+            self._cgroup_fd = -1
+        self._cgroup_fd = _open_supervisors_cgroup()
+        return syscalls.clone3(0, self._cgroup_fd)
 
     def _hear_signals(self) -> None:
         while True:
@@ -350,31 +363,56 @@ class Zygote:
         self._replace(job, record, ours=False)
 
     def _replace(self, job: Job, record: RunRecord, *, ours: bool) -> None:
+        if ours:
+            job.first_pid = record.first.pid
+            if job.status is None:
+                self._by_first[job.first_pid] = job
         job.replacements += 1
         if job.replacements > REPLACEMENTS_MAX:
             say(f"job {job.job_id}: given up after {REPLACEMENTS_MAX} supervisors")
-            self._write_off(job.held.run_dir, job.job_id, record)
-            self._forget(job)
-            return
+        self._unattended.append((job, record))
+
+    def _patience(self) -> float | None:
+        """How long the jobs without a supervisor may wait, in seconds; None: there are none."""
+        if not self._unattended:
+            return None
+        return max(0.0, self._attend_at - time.monotonic())
+
+    def _attend(self) -> None:
+        """See to the jobs without a supervisor."""
+        unattended, self._unattended = self._unattended, []
+        for job, record in unattended:
+            try:
+                if job.replacements > REPLACEMENTS_MAX:
+                    rundir.write_off(job.held.run_dir, job.job_id, record, self._poke_socket)
+                    self._forget(job)
+                else:
+                    self._fork_successor(job, record)
+            except OSError as err:
+                # No memory, no process, a full /run: not so for ever, and its pipes are in our
+                # hands meanwhile.
+                say(f"job {job.job_id}: no supervisor yet: {err}")
+                self._unattended.append((job, record))
+                self._attend_at = time.monotonic() + RETRY_S
+
+    def _fork_successor(self, job: Job, record: RunRecord) -> None:
         status_r = -1
         if job.status_w >= 0:
             # of a replacement that was killed as well
             os.close(job.status_w)
             job.status_w = -1
-        if ours or job.first_pid:
+        if job.first_pid:
             status_r, job.status_w = os.pipe2(os.O_CLOEXEC)
-            job.first_pid = record.first.pid
-            if job.status is None:
-                self._by_first[job.first_pid] = job
-            else:
-                _pass_status(job)
-        pid = self._fork(
-            lambda: supervisor.run_replacement(
-                job.job_id, job.held, record, self._poke_socket, status_r
+            _pass_status(job)
+        try:
+            pid = self._fork(
+                lambda: supervisor.run_replacement(
+                    job.job_id, job.held, record, self._poke_socket, status_r
+                )
             )
-        )
-        if status_r >= 0:
-            os.close(status_r)
+        finally:
+            if status_r >= 0:
+                os.close(status_r)
         self._by_pid[pid] = Worker(pid, None, job)
 
     def _write_off(self, run_dir: int, job_id: str, record: RunRecord) -> None:
@@ -405,11 +443,11 @@ class Zygote:
                 )
                 try:
                     record = run.decode(procfs.read_bytes("run", directory))
-                    if _exists("exit", directory):
+                    if rundir.is_recorded(directory):
                         # its supervisor may be at work for another job by now
                         continue
                     pidfd = rundir.open_process(record.supervisor)
-                    if pidfd < 0 and _exists("exit", directory):
+                    if pidfd < 0 and rundir.is_recorded(directory):
                         # it wrote that between the two looks, and ended
                         continue
                     if pidfd < 0:
@@ -452,14 +490,6 @@ def _open_supervisors_cgroup() -> int:
     if not os.path.isdir(HOME_CGROUP):
         os.mkdir(HOME_CGROUP)
     return os.open(HOME_CGROUP, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-
-
-def _exists(name: str, directory: int) -> bool:
-    try:
-        os.stat(name, dir_fd=directory)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _pipe(opened: list[int], kept: list[int]) -> tuple[int, int]:
