@@ -51,6 +51,7 @@ POINTS: dict[str, tuple[str, ...]] = {
     "first.after-gate": ("run", NOT_RUN, NOT_RUN),
     "supervisor.before-spawned": ("run", RAN, NOT_RUN),
     "supervisor.after-spawned": ("run", NOT_RUN, NOT_RUN),
+    "supervisor.before-started": ("run", RAN, RAN),
     "supervisor.before-flush": ("run", RAN, RAN),
     "supervisor.before-exit-record": ("run", RAN, RAN),
     "supervisor.after-exit-record": ("run", RAN, RAN),
@@ -78,6 +79,10 @@ CASES = [
     # The row of a job that begins at once is written meanwhile, or was, or is not yet.
     pytest.param("launch.before-spawn", "crash", "run", NOTHING, id="launch.before-spawn at once"),
     pytest.param("launch.before-scope", "crash", "run", EITHER, id="launch.before-scope at once"),
+    *[
+        pytest.param("supervisor.before-started", action, "lasting", RAN, id=f"lasting {action}")
+        for action in ("crash", "error")
+    ],
 ]
 
 
@@ -182,6 +187,18 @@ def run(machine: Machine, jobs: Jobs, point: Point, expected: str) -> None:
     told = start(jobs, JOB)
     point.wait()
     check(machine, jobs, told, expected)
+
+
+def lasting(machine: Machine, jobs: Jobs, point: Point, expected: str) -> None:
+    """A supervisor that dies before it has told of the start: the job runs, and can be stopped."""
+    point.arm()
+    job = jobs.shell("echo ran >>ran; exec sleep 1000")
+    point.wait()
+    jobs.wait_running(job)
+    jobs.stop(job)
+    wait_end(machine, jobs, job)
+    assert outcome(jobs.status(job)) == ("STOPPED", "stopped", 143)
+    assert machine.read_file(f"/var/lib/joblet/work/{job}/ran") == "ran\n"
 
 
 def due(machine: Machine, jobs: Jobs, point: Point, expected: str) -> None:
@@ -293,7 +310,7 @@ def recover(machine: Machine, jobs: Jobs, point: Point, expected: str) -> None:
 
 
 SCENARIOS = {
-    each.__name__: each for each in (run, due, clear, flood, stop, update, delete, recover)
+    each.__name__: each for each in (run, lasting, due, clear, flood, stop, update, delete, recover)
 }
 
 

@@ -135,7 +135,9 @@ class Spawner:
             self._waiting.pop(job_id, None)
 
     def ended(self, job_id: str) -> None:
-        """The job has an exit record: nobody needs to wait for its start any more."""
+        """There is news of the job on record: nobody needs to wait for that of its start."""
+        # What its supervisor said before is here, but perhaps not heard yet.
+        self._receive()
         waiting = self._waiting.get(job_id)
         if waiting is None:
             return

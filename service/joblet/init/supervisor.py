@@ -154,6 +154,17 @@ class Supervisor:
         if self._anchor_fd >= 0:
             self._cgroup = procfs.cgroup_directory(self._run.anchor.pid)
         self._write_run_record()
+        if self._has_passed_gate():
+            # Whoever was killed may not have told anybody, and then jobletd still waits for the
+            # start: let it look at the run record.
+            rundir.tell(self._poke_socket, self._job_id, self._run.poke_path)
+
+    def _has_passed_gate(self) -> bool:
+        if self._first_fd < 0:
+            return False
+        if self._run.started_ns is not None:
+            return True
+        return _is_scope_of(self._job_id, procfs.cgroup_directory(self._run.first.pid))
 
     def work(self) -> None:
         """Until the job has ended and everything about it is written down."""
@@ -234,7 +245,7 @@ class Supervisor:
         self._write_run_record()
 
     def _in_scope(self) -> bool:
-        return self._cgroup is not None and self._cgroup.endswith(f"/joblet-{self._job_id}.scope")
+        return _is_scope_of(self._job_id, self._cgroup)
 
     def _watch_memory(self) -> None:
         if self._cgroup is None or not self._in_scope():
@@ -303,6 +314,7 @@ class Supervisor:
             self._record.started_ns = self._run.started_ns = self._executing_ns
             self._write_run_record()
             self._news_due_ns = time.monotonic_ns() + NEWS_NS
+            failpoints.hit("supervisor.before-started")
             return
         if not self._record.gate_closed and not self._record.setup_step:
             self._fail(b"set-up", 0, b"", b"the process was killed during set-up")
@@ -506,6 +518,10 @@ class Supervisor:
 
     def _complain(self, text: str) -> None:
         os.write(2, f"<3>job {self._job_id}: {text}\n".encode())
+
+
+def _is_scope_of(job_id: str, cgroup: str | None) -> bool:
+    return cgroup is not None and cgroup.endswith(f"/joblet-{job_id}.scope")
 
 
 def _reap(pid: int) -> None:
