@@ -14,9 +14,9 @@ from tests.grounds.machine import BootedMachine
 
 _OURS = re.compile(r"joblet")
 _WARNING = 4
-# A supervisor that waits for its next job: 0, 1, 2, the poke socket, its line to joblet-init, and a
-# pidfd and a socket for each of the two processes that it has at hand.
-IDLE_DESCRIPTORS = 9
+# A supervisor that waits for its next job: 0, 1, 2, the poke socket, its line to joblet-init, the
+# empty namespace, and a pidfd and a socket for each of the two processes that it has at hand.
+IDLE_DESCRIPTORS = 10
 # Also at a low priority, also from a stranger's process, these are never fine.
 _NEVER = re.compile(
     r"Traceback \(most recent call last\)|segfault|Task exception was never retrieved"

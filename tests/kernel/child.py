@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 
-from joblet.init import supervisor, syscalls
+from joblet.init import blank, supervisor, syscalls
 from joblet.init.crew import Birth, Crew
 from joblet.records import spawn
 
@@ -41,7 +41,7 @@ def main() -> None:
     )
     request = spawn.Spawn(given["job_id"], given["cap_bytes"], b"/nowhere/poke")
     pokes = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-    supervisor.run_new(Crew(trace=False), held, birth, request, pokes)
+    supervisor.run_new(Crew(blank=blank.make(), trace=False), held, birth, request, pokes)
     # As in the zygote: its descriptors are closed by now.
     os._exit(0)
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from joblet.host import jobplan
+from joblet.init import plan
 from tests.kernel.sandbox import Sandbox
 
 
 def _mounts_of_ours(directory: Path) -> list[str]:
     """What the host's table shows of jobs; others may mount what they like meanwhile."""
-    places = (jobplan.MOUNT_POINT, str(directory))
+    places = (plan.MOUNT_POINT, str(directory))
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     return [line for line in lines if line.split()[4].startswith(places)]
 

@@ -27,7 +27,7 @@ except OSError as err:
 else:
     raise AssertionError("nothing was raised")
 assert crew.numbers() == list(crew.anchor.numbers())
-later = Crew(trace=False)
+later = Crew(blank=0, trace=False)
 assert later.numbers() == []
 procfs.identify = identify
 later.prepare()
@@ -42,7 +42,7 @@ from joblet.init import procfs
 from joblet.init.crew import Crew
 
 before = os.listdir("/proc/self/fd")
-crew = Crew(trace=False)
+crew = Crew(blank=0, trace=False)
 {}
 crew.dismiss_first()
 if crew.anchor is not None:

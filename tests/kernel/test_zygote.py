@@ -40,6 +40,7 @@ job_id, run_path = sys.argv[1:]
 zygote.RETRY_S = 0.0
 zygote.Zygote._adopt_living = lambda self: None
 zygote.rehearse = lambda: None
+zygote.blank.make = lambda: os.open("/proc/self/ns/mnt", os.O_RDONLY)
 zygote._open_supervisors_cgroup = lambda: os.open("/", os.O_PATH)
 listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 listener.bind(f"{{run_path}}/init")

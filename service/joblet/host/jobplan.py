@@ -19,7 +19,6 @@ from joblet.model.ids import RANGE_SIZE, shard_slice
 from joblet.model.job import Job
 from joblet.model.limits import cpu_mask
 
-MOUNT_POINT = "/run/joblet/root"
 WORK = "/work"
 # jobletd ends a job at its timeout; systemd does it this much later if jobletd is not there.
 RUNTIME_MAX_MARGIN_USEC = 500_000
@@ -230,7 +229,7 @@ def _hostname(job: Job) -> str:
 
 def _root_steps(layout: Layout) -> list[Step]:
     return [
-        step("root", MOUNT_POINT, "size=512k,nr_inodes=256,mode=755"),
+        step("root", plan.MOUNT_POINT, "size=512k,nr_inodes=256,mode=755"),
         *[step("directory", name, 0o755) for name in ("etc", "var", "run", "home", "root", "opt")],
         step("directory", "volumes", 0o755),
         step("symlink", "/tmp", "var/tmp"),  # noqa: S108

@@ -115,7 +115,7 @@ _WORDS: dict[bytes, Callable[..., str]] = {
     b"readonly": lambda path: f"make /{path} read-only, if it is there",
     b"masked": lambda path: f"make /{path} look empty, if it is there",
     b"sealed": lambda path: f"make {'the root' if path == '.' else f'/{path}'} read-only",
-    b"pivot": lambda: "enter the new root and detach the host's",
+    b"pivot": lambda: "enter the new root, with nothing of the host below it",
     b"gate": lambda: "wait until the scope stands with all its limits",
     b"scope": lambda cgroup: f"move into the scope: /{cgroup}",
     b"cgroup-namespace": lambda: "enter a new cgroup namespace",

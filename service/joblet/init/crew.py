@@ -12,7 +12,7 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from joblet.init import anchor, firstprocess, procfs, syscalls
 from joblet.init.passing import receive
@@ -92,9 +92,9 @@ def set_first_to_work(first: Child, birth: Birth) -> None:
 class Crew:
     """Anchor and first process of one supervisor process."""
 
-    __slots__ = ("_first", "_supervisor", "_trace", "anchor")
+    __slots__ = ("_blank", "_first", "_supervisor", "_trace", "anchor")
 
-    def __init__(self, *, trace: bool) -> None:
+    def __init__(self, *, blank: int, trace: bool) -> None:
         self.anchor: Child | None = None
         try:
             # First of all: what we have written by then and write again stays with the anchor.
@@ -102,6 +102,7 @@ class Crew:
         except OSError as err:
             # `prepare` tries it again.
             complain(err)
+        self._blank = blank
         self._trace = trace
         self._supervisor: Process | None = None
         self._first: Child | None = None
@@ -129,8 +130,10 @@ class Crew:
             self.dismiss_first()
             self.anchor = _fork(0, _be_anchor)
         if self._first is None:
-            trace = self._trace
-            self._first = _fork(syscalls.CLONE_NEWPID, lambda end: _be_first(end, trace=trace))
+            blank, trace = self._blank, self._trace
+            self._first = _fork(
+                syscalls.CLONE_NEWPID, lambda end: _be_first(end, blank, trace=trace), [blank]
+            )
 
     def take(self) -> tuple[Child, Child]:
         """Anchor and first process for a job; the first process is the caller's. Raises OSError."""
@@ -191,7 +194,7 @@ def _see_off(pidfd: int, sock: socket.socket) -> None:
     os.close(pidfd)
 
 
-def _fork(flags: int, body: Callable[[int], int]) -> Child:
+def _fork(flags: int, body: Callable[[int], int], keep: Sequence[int] = ()) -> Child:
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
     try:
         pid, pidfd = syscalls.clone3(flags)
@@ -203,7 +206,7 @@ def _fork(flags: int, body: Callable[[int], int]) -> Child:
         status = firstprocess.STATUS_SETUP
         try:
             end = far.detach()
-            close_all_but([0, 1, 2, end])
+            close_all_but([0, 1, 2, end, *keep])
             near.detach()
             status = body(end)
         except BaseException as err:
@@ -226,10 +229,11 @@ def _be_anchor(end: int) -> int:
     return 0
 
 
-def _be_first(end: int, *, trace: bool) -> int:
+def _be_first(end: int, blank: int, *, trace: bool) -> int:
     # Until the gate: a set-up without its supervisor is nobody's.
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
     setup = Setup(report_fd=end)
+    setup.blank_fd = blank
     firstprocess.settle_in(setup)
     supervisor = socket.socket(fileno=end)
     # A supervisor that died before prctl sends no signal any more, but its end is closed.

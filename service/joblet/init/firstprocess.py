@@ -126,6 +126,12 @@ def _become_init() -> None:
             os._exit(code if code >= 0 else 128 - code)
 
 
+# What steps do of the host while it can be reached: before any of them, in their order.
+_BEFOREHAND: dict[bytes, Callable[..., None]] = {
+    b"bind": mounts.copy_bind,
+    b"work": mounts.copy_work,
+}
+
 _EXECUTORS: dict[bytes, Callable[..., None]] = {
     b"namespaces": identity.namespaces,
     b"hostname": identity.hostname,
@@ -177,6 +183,10 @@ def run(setup: Setup, plan_fd: int, *, trace: bool) -> int:
         failpoints.hit("first.before-setup")
         # The directory of fail-points is out of reach after the pivot.
         setup.after_gate = failpoints.look("first.after-gate")
+        for step in steps:
+            name = step.name
+            if name in _BEFOREHAND:
+                _BEFOREHAND[name](setup, *step.operands)
         for step in steps:
             name = step.name
             if trace:

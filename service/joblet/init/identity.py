@@ -8,6 +8,7 @@ import resource
 
 from joblet.init import report
 from joblet.init import syscalls as sys
+from joblet.init.plan import CLONE_NEWNS
 from joblet.init.state import Setup
 
 # SECBIT_NOROOT, _NO_SETUID_FIXUP, _NO_CAP_AMBIENT_RAISE and their locks (capabilities(7)): a uid 0,
@@ -15,8 +16,14 @@ from joblet.init.state import Setup
 _SECUREBITS = 0x01 | 0x02 | 0x04 | 0x08 | 0x40 | 0x80
 
 
-def namespaces(_setup: Setup, flags: int) -> None:
-    """Namespaces of the job's own; its PID namespace came with the fork."""
+def namespaces(setup: Setup, flags: int) -> None:
+    """Namespaces of the job's own; its PID namespace came with the fork.
+
+    The mount namespace is a copy of the empty one, never of the host's.
+    """
+    if not flags & CLONE_NEWNS:
+        raise OSError(errno.EINVAL, "a job has a mount namespace of its own")
+    sys.setns(setup.blank_fd, CLONE_NEWNS)
     sys.unshare(flags)
 
 

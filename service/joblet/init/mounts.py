@@ -1,7 +1,8 @@
 """Steps that build the job's root: each a function of the set-up's state and its operands.
 
-Everything happens in the job's own mount namespace, below a tmpfs that only we write. Targets are
-opened inside that root with openat2(RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS); mounts go onto the
+What the job sees of the host is copied first, as trees that are attached nowhere. Everything else
+happens in the job's own mount namespace, below a tmpfs that only we write. Targets are opened
+inside that root with openat2(RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS); mounts go onto the
 opened descriptor, never onto a path that could be swapped.
 """
 
@@ -72,8 +73,6 @@ def _mount_on(
 
 def root(setup: Setup, mount_point: bytes, options: bytes) -> None:
     """A tmpfs that becomes the job's root; from here on paths are relative to it."""
-    # Without this a mount made here would show up in the host's table.
-    sys.make_private()
     sys.mount(b"joblet-root", mount_point, b"tmpfs", _MOUNT_FLAGS, options)
     setup.root_fd = os.open(mount_point, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
@@ -105,10 +104,16 @@ def file(setup: Setup, path: bytes, mode: int, content: bytes) -> None:
     _make(setup, path, make)
 
 
-def bind(setup: Setup, source: bytes, path: bytes, attributes: int) -> None:
-    """Something of the host, with everything mounted below it, under the attributes."""
+def copy_bind(setup: Setup, source: bytes, _path: bytes, attributes: int) -> None:
+    """Before the host is left: what `bind` attaches, cut off from what the host mounts later."""
     tree = sys.open_tree(-100, source, sys.OPEN_TREE_CLONE | sys.AT_RECURSIVE)
-    sys.mount_setattr(tree, attributes, recursive=True, path=source)
+    setup.trees.append(tree)
+    sys.mount_setattr(tree, attributes, recursive=True, path=source, propagation=sys.MS_PRIVATE)
+
+
+def bind(setup: Setup, _source: bytes, path: bytes, _attributes: int) -> None:
+    """Something of the host, with everything mounted below it, under the attributes."""
+    tree = setup.trees.pop(0)
     if stat.S_ISDIR(os.fstat(tree).st_mode):
         _make_directory(setup, path, 0o755)
     else:
@@ -123,16 +128,22 @@ def quota(setup: Setup, project: int, kib: int, inodes: int) -> None:
     sys.set_project_quota(setup.work_fd, project, kib, inodes)
 
 
-def work(setup: Setup, source: bytes, path: bytes, attributes: int) -> None:
-    """The job's work directory, which must be the one that jobletd opened and sent along.
+def copy_work(setup: Setup, source: bytes, path: bytes, attributes: int) -> None:
+    """Before the host is left: the work directory, which must be the one that jobletd opened.
 
     A mount can only be cloned inside its own mount namespace, and the descriptor comes from
     another one; so it is found again by path and compared.
     """
     tree = sys.open_tree(-100, source, sys.OPEN_TREE_CLONE | sys.AT_SYMLINK_NOFOLLOW)
+    setup.trees.append(tree)
     if not os.path.samestat(os.fstat(tree), os.fstat(setup.work_fd)):
         raise PermissionError(1, "not the directory that jobletd opened", os.fsdecode(source))
-    sys.mount_setattr(tree, attributes, recursive=False, path=path)
+    sys.mount_setattr(tree, attributes, recursive=False, path=path, propagation=sys.MS_PRIVATE)
+
+
+def work(setup: Setup, _source: bytes, path: bytes, _attributes: int) -> None:
+    """The job's work directory."""
+    tree = setup.trees.pop(0)
     _make_directory(setup, path, 0o755)
     _attach(setup, tree, path)
     os.close(tree)
@@ -167,18 +178,15 @@ def devpts(setup: Setup, path: bytes, options: bytes) -> None:
 def readonly(setup: Setup, path: bytes) -> None:
     """A part of the new root bound over itself, read-only. What the kernel lacks needs no lock."""
     try:
-        flags = sys.OPEN_TREE_CLONE | sys.AT_RECURSIVE | sys.AT_SYMLINK_NOFOLLOW
-        tree = sys.open_tree(setup.root_fd, path, flags)
+        target = _open_target(setup, path)
     except FileNotFoundError:
         return
-    sys.mount_setattr(
-        tree,
-        RDONLY | NOSUID | NODEV,
-        recursive=True,
-        path=path,
-    )
-    _attach(setup, tree, path)
+    flags = sys.OPEN_TREE_CLONE | sys.AT_RECURSIVE | sys.AT_EMPTY_PATH
+    tree = sys.open_tree(target, b"", flags)
+    sys.mount_setattr(tree, RDONLY | NOSUID | NODEV, recursive=True, path=path)
+    sys.move_mount(tree, target, path)
     os.close(tree)
+    os.close(target)
 
 
 def masked(setup: Setup, path: bytes) -> None:
@@ -194,7 +202,8 @@ def masked(setup: Setup, path: bytes) -> None:
             setup, path, b"tmpfs", b"tmpfs", _MOUNT_FLAGS | RDONLY, b"size=4k,nr_inodes=1,mode=555"
         )
         return
-    tree = sys.open_tree(-100, b"/dev/null", sys.OPEN_TREE_CLONE)
+    # the job's own: the host's is out of reach
+    tree = sys.open_tree(setup.root_fd, b"dev/null", sys.OPEN_TREE_CLONE)
     # no NODEV here: then even opening it would fail, and programs expect an empty file
     sys.mount_setattr(tree, NOSUID | NOEXEC, recursive=False, path=path)
     _attach(setup, tree, path)
@@ -209,10 +218,10 @@ def sealed(setup: Setup, path: bytes) -> None:
 
 
 def pivot(setup: Setup) -> None:
-    """The new root becomes the root, and the old one is gone from this namespace."""
+    """The new root becomes the root, on top of the nothing that this namespace began with."""
     os.fchdir(setup.root_fd)
-    # new root and old root stacked on one directory: no place for the old one is needed, and
-    # umount "." takes the upper one, which is the old root (pivot_root(2), NOTES).
-    sys.pivot_root(b".", b".")
-    sys.umount(b".", sys.MNT_DETACH)
+    sys.move_to_root()
+    os.chroot(".")
     os.chdir("/")
+    if not os.path.samestat(os.stat("/.."), os.fstat(setup.root_fd)):
+        raise PermissionError(1, "the root is not the job's", "/")

@@ -21,6 +21,9 @@ CLONE_NEWUTS = 0x04000000
 CLONE_NEWIPC = 0x08000000
 CLONE_NEWNET = 0x40000000
 
+# Where the root of a job is built.
+MOUNT_POINT = "/run/joblet/root"
+
 # name: operand kinds, w = number (word), b = bytes (blob), * = any number of further blobs
 STEPS: dict[bytes, str] = {
     b"namespaces": "w",  # CLONE_ flags

@@ -8,6 +8,7 @@ class Setup:
 
     __slots__ = (
         "after_gate",
+        "blank_fd",
         "cgroup_fd",
         "command",
         "environment",
@@ -18,6 +19,7 @@ class Setup:
         "status_fd",
         "stderr_fd",
         "stdout_fd",
+        "trees",
         "with_init",
         "work_fd",
     )
@@ -30,10 +32,13 @@ class Setup:
         self.work_fd = -1
         self.gate_fd = -1
         self.root_fd = -1
+        # copies of mounts of the host that the job will see, in the order of their steps
+        self.trees: list[int] = []
         # of the host's file systems, opened while the host's root is still the root
         self.oom_score_fd = -1
         self.status_fd = -1
         self.cgroup_fd = -1
+        self.blank_fd = -1
         self.environment: list[bytes] = []
         self.with_init = False
         self.after_gate = b""  # what the fail-point after the gate is armed with

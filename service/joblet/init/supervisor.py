@@ -566,14 +566,14 @@ def assign(control: socket.socket, request: spawn.Spawn, held: Held, birth: Birt
     socket.send_fds(control, [request.encode()], fds)
 
 
-def serve(control: socket.socket, poke_socket: socket.socket, *, trace: bool) -> None:
+def serve(control: socket.socket, poke_socket: socket.socket, *, blank: int, trace: bool) -> None:
     """The life of a supervisor process: one job after the other, while joblet-init wants it.
 
     A process that has done a job before costs a third of a new one: no fork, and the pages that it
     writes are its own by now.
     """
-    crew = Crew(trace=trace)
-    own = [0, 1, 2, poke_socket.fileno(), control.fileno()]
+    crew = Crew(blank=blank, trace=trace)
+    own = [0, 1, 2, poke_socket.fileno(), control.fileno(), blank]
     close_all_but([*own, *crew.numbers()])
     _settle_in()
     for _ in range(JOBS_MAX):

@@ -23,6 +23,8 @@ _umount2 = _libc.umount2
 _umount2.argtypes = (_char_p, _int)
 _unshare = _libc.unshare
 _unshare.argtypes = (_int,)
+_setns = _libc.setns
+_setns.argtypes = (_int, _int)
 _prctl = _libc.prctl
 _prctl.argtypes = (_int, _ulong, _ulong, _ulong, _ulong)
 _prctl_text = _libc["prctl"]
@@ -72,6 +74,7 @@ CLONE_NEWUSER = 0x10000000
 CLONE_PIDFD = 0x00001000
 CLONE_INTO_CGROUP = 0x200000000
 
+MS_MOVE = 8192
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
 MNT_DETACH = 2
@@ -131,6 +134,12 @@ def make_private() -> None:
         raise _fail("/")
 
 
+def move_to_root() -> None:
+    """Move the mount that is the working directory onto the root of this namespace."""
+    if _mount(b".", b"/", None, MS_MOVE, None) != 0:
+        raise _fail("/")
+
+
 def umount(target: bytes, flags: int) -> None:
     """umount2(2)."""
     if _umount2(target, flags) != 0:
@@ -145,6 +154,12 @@ def pivot_root(new_root: bytes, put_old: bytes) -> None:
 def unshare(flags: int) -> None:
     """unshare(2)."""
     if _unshare(flags) != 0:
+        raise _fail()
+
+
+def setns(namespace: int, kind: int) -> None:
+    """setns(2): enter a namespace by its descriptor."""
+    if _setns(namespace, kind) != 0:
         raise _fail()
 
 
@@ -197,9 +212,11 @@ def move_mount(from_fd: int, to_fd: int, path: bytes) -> None:
     _call(SYS_move_mount, _int(from_fd), b"", _int(to_fd), b"", flags, path=path)
 
 
-def mount_setattr(fd: int, attributes: int, *, recursive: bool, path: bytes) -> None:
+def mount_setattr(
+    fd: int, attributes: int, *, recursive: bool, path: bytes, propagation: int = 0
+) -> None:
     """mount_setattr(2): set attributes on an open mount; `path` is for messages only."""
-    attr = struct.pack("<QQQQ", attributes, 0, 0, 0)
+    attr = struct.pack("<QQQQ", attributes, 0, propagation, 0)
     flags = ctypes.c_uint(AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0))
     _call(SYS_mount_setattr, _int(fd), b"", flags, attr, ctypes.c_size_t(len(attr)), path=path)
 

@@ -19,10 +19,11 @@ import sys
 import time
 from collections.abc import Callable
 
+from joblet.init import blank, procfs, rundir, supervisor, syscalls
+
 # Everything that a child may need is imported before the first fork: what is shared costs nothing,
 # and after the change of root the library is not there any more.
 from joblet.init import plan as plan
-from joblet.init import procfs, rundir, supervisor, syscalls
 from joblet.init.anchor import HOME_CGROUP
 from joblet.init.crew import Birth
 from joblet.init.immortal import immortalise
@@ -106,6 +107,7 @@ class Zygote:
         self._stop = False
         # Made once and shared by all supervisors; each names the address itself.
         self._poke_socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self._blank = blank.make()
         # A supervisor outlives what a terminal or a shutdown sends around.
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, signal.SIG_IGN)
@@ -232,7 +234,9 @@ class Zygote:
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
         # Before the fork, so that there is nothing to undo after it.
         supervisor.assign(near, request, held, birth)
-        pid = self._fork(lambda: supervisor.serve(far, self._poke_socket, trace=self._trace))
+        pid = self._fork(
+            lambda: supervisor.serve(far, self._poke_socket, blank=self._blank, trace=self._trace)
+        )
         far.close()
         worker = Worker(pid, near, None)
         self._by_pid[pid] = worker
