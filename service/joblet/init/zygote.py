@@ -249,6 +249,9 @@ class Zygote:
         assert control is not None  # noqa: S101
         try:
             data = control.recv(1, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            # The event was of one that ended in the same round and had this number before.
+            return
         except ConnectionResetError:
             data = b""
         if data != supervisor.DONE or worker.job is None:
@@ -441,41 +444,46 @@ class Zygote:
 
     def _adopt_living(self) -> None:
         for job_id in os.listdir(RUN_JOBS):
+            if not self._adopt(job_id):
+                # What it left is to be seen now: its exit record, or nothing.
+                self._adopt(job_id)
+
+    def _adopt(self, job_id: str) -> bool:
+        """Watch a job's supervisor if there is one; False: it ended while we looked."""
+        try:
+            directory = os.open(f"{RUN_JOBS}/{job_id}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                directory = os.open(
-                    f"{RUN_JOBS}/{job_id}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-                )
-                try:
-                    record = run.decode(procfs.read_bytes("run", directory))
-                    if rundir.is_recorded(directory):
-                        # its supervisor may be at work for another job by now
-                        continue
-                    pidfd = rundir.open_process(record.supervisor)
-                    if pidfd < 0 and rundir.is_recorded(directory):
-                        # it wrote that between the two looks, and ended
-                        continue
-                    if pidfd < 0:
-                        say(f"job {job_id}: its supervisor died together with joblet-init")
-                        self._write_off(directory, job_id, record)
-                        continue
-                finally:
-                    os.close(directory)
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            except BadRecord as err:
-                say(f"job {job_id}: {err}")
-                continue
-            try:
-                held = supervisor.Held(
-                    *[syscalls.pidfd_getfd(pidfd, fd) for fd in record.descriptors]
-                )
-            except OSError:
-                # It has just ended, or is about to: its exit record tells.
-                os.close(pidfd)
-                continue
-            job = Job(job_id, held, pidfd=pidfd)
-            self._by_pidfd[pidfd] = job
-            self._epoll.register(pidfd, select.EPOLLIN)
+                record = run.decode(procfs.read_bytes("run", directory))
+                if rundir.is_recorded(directory):
+                    # its supervisor may be at work for another job by now
+                    return True
+                pidfd = rundir.open_process(record.supervisor)
+                if pidfd < 0 and rundir.is_recorded(directory):
+                    # it wrote that between the two looks, and ended
+                    return True
+                if pidfd < 0:
+                    say(f"job {job_id}: its supervisor died together with joblet-init")
+                    self._write_off(directory, job_id, record)
+                    return True
+            finally:
+                os.close(directory)
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except BadRecord as err:
+            say(f"job {job_id}: {err}")
+            return True
+        copies: list[int] = []
+        try:
+            for number in record.descriptors:
+                copies.append(syscalls.pidfd_getfd(pidfd, number))
+        except OSError:
+            for fd in (*copies, pidfd):
+                os.close(fd)
+            return False
+        job = Job(job_id, supervisor.Held(*copies), pidfd=pidfd)
+        self._by_pidfd[pidfd] = job
+        self._epoll.register(pidfd, select.EPOLLIN)
+        return True
 
 
 def _refuse(connection: socket.socket, job_id: str, err: OSError) -> None:
