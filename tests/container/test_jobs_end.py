@@ -19,15 +19,6 @@ from tests.container.jobs import (
 from tests.container.machine import Machine
 
 HEARS_TERM = 'trap "echo heard; exit 7" TERM; echo ready; while :; do sleep 1000 & wait; done'
-WAITS_FOR_TERM = """\
-import signal, time
-signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-print("ready", flush=True)
-while signal.SIGTERM not in signal.sigpending():
-    time.sleep(0.01)
-print("heard")
-raise SystemExit(7)
-"""
 DEAF = 'trap "echo deaf" TERM; echo ready; while :; do sleep 1000 & wait; done'
 # What systemd says when a grace is over.
 KILLED_BY_SYSTEMD = pytest.mark.journal_allows(
@@ -88,14 +79,6 @@ def test_plain_sleep_is_stopped_without_waiting_for_its_grace(jobs: Jobs) -> Non
 
 def test_job_that_hears_a_stop_ends_with_its_own_code(jobs: Jobs) -> None:
     job = jobs.shell(HEARS_TERM, stop_grace_usec=LONG_GRACE)
-    jobs.wait_output(job, "ready")
-    jobs.stop(job)
-    assert outcome(jobs.wait(job)) == ("STOPPED", "stopped", 7)
-    assert jobs.log(job) == "ready\nheard\n"
-
-
-def test_job_that_looks_for_a_blocked_signal_hears_a_stop(jobs: Jobs) -> None:
-    job = jobs.run("python3", "-c", WAITS_FOR_TERM, stop_grace_usec=LONG_GRACE)
     jobs.wait_output(job, "ready")
     jobs.stop(job)
     assert outcome(jobs.wait(job)) == ("STOPPED", "stopped", 7)

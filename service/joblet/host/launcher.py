@@ -146,8 +146,7 @@ class Launcher:
         unit = scope_name(job.id)
         if cgroup is not None and cgroup.endswith("/" + unit):
             pids = processes.members(machine.CGROUP_ROOT + cgroup)
-            # The anchor has all signals blocked, and is nobody of the job.
-            if not any(processes.hears_sigterm(p) for p in pids if p != record.anchor.pid):
+            if not any(processes.catches_sigterm(pid) for pid in pids):
                 # Nobody would hear a SIGTERM: its PID 1 has no handler, so the kernel drops it.
                 # The end of that PID 1 ends them all; the anchor stays for the accounts.
                 processes.kill(record.first)

@@ -1,4 +1,4 @@
-"""Processes named by pid and start time, and what they hear (proc(5))."""
+"""Processes named by pid and start time, and what they catch (proc(5))."""
 
 from __future__ import annotations
 
@@ -53,19 +53,13 @@ def members(cgroup_directory: str) -> list[int]:
     return pids
 
 
-def hears_sigterm(pid: int) -> bool:
-    """True if SIGTERM reaches the process even as PID 1: a handler is set, or it is blocked.
-
-    The kernel keeps a blocked one for a signalfd(2), which needs no handler. (Who is in sigwait(3)
-    cannot be told: it is unblocked meanwhile.) A process that is gone hears nothing.
-    """
+def catches_sigterm(pid: int) -> bool:
+    """True if the process has a handler for SIGTERM; one that is gone has none."""
     try:
         with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
             for line in file:
-                if line.startswith(("SigBlk:", "SigCgt:")):
-                    mask = int(line.split()[1], 16)
-                    if mask & (1 << (signal.SIGTERM - 1)):
-                        return True
+                if line.startswith("SigCgt:"):
+                    return bool(int(line.split()[1], 16) & (1 << (signal.SIGTERM - 1)))
     except (FileNotFoundError, ProcessLookupError):
         return False
     return False
