@@ -19,10 +19,9 @@ import sys
 import time
 from collections.abc import Callable
 
-from joblet.init import blank, procfs, rundir, supervisor, syscalls
-
 # Everything that a child may need is imported before the first fork: what is shared costs nothing,
 # and after the change of root the library is not there any more.
+from joblet.init import blank, procfs, rundir, supervisor, syscalls
 from joblet.init import plan as plan
 from joblet.init.anchor import HOME_CGROUP
 from joblet.init.crew import Birth
