@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tests.container.jobs import DAEMON, Jobs, ctl, kill, outcome
+from tests.container.jobs import DAEMON, Jobs, ctl, main_pid, outcome
 from tests.grounds.machine import BootedMachine
 
 JOBS = 1000
@@ -40,8 +40,10 @@ _COME_AND_GO = f"{_SAY}; exit $1"
 _HOLD = f"trap 'exit $1' TERM; {_SAY}; mkfifo never; read -r line <>never"
 # An answer that died with the daemon leaves open whether there is a job: the caller asks again,
 # and who counts finds two of that name. It ends when all but those that hold have ended.
+# The kill comes from within, right after the half of them: from outside it would come late on a
+# slow machine, when everybody had been accepted.
 _SUBMIT = """\
-import asyncio, json, sys
+import asyncio, json, os, signal, sys, time
 from joblet.client.api import JobQuery
 from joblet.client.local import NO_REPLY, LocalClient
 from joblet.errors import RemoteError, Unreachable
@@ -49,7 +51,14 @@ from joblet.model.job import JobSpec
 from joblet.model.states import JobState
 
 given = json.loads(sys.argv[1])
+accepted = []
 LIVE = (JobState.PENDING, JobState.INITIALIZING, JobState.RUNNING)
+
+async def accept(client, number):
+    accepted.append(await submit(client, number))
+    if len(accepted) == given["count"] // 2:
+        os.kill(given["daemon"], signal.SIGKILL)
+        print(time.time_ns() // 1000, flush=True)
 
 async def submit(client, number):
     script = given["hold"] if number < given["holders"] else given["come_and_go"]
@@ -65,20 +74,22 @@ async def submit(client, number):
 
 async def main():
     async with LocalClient.connect() as client:
-        holders = [await submit(client, number) for number in range(given["holders"])]
-        print(*holders, sep="\\n", flush=True)
+        for number in range(given["holders"]):
+            await accept(client, number)
+        holders = tuple(accepted)
         while any(job.state is not JobState.RUNNING for job in await client.statuses(holders)):
             pass
         numbers = iter(range(given["holders"], given["count"]))
 
         async def caller():
             for number in numbers:
-                print(await submit(client, number), flush=True)
+                await accept(client, number)
 
         await asyncio.gather(*(caller() for _ in range(given["callers"])))
         newest = JobQuery(states=LIVE, limit=len(holders) + 1)
         while len(live := (await client.list_jobs(newest)).jobs) > len(holders):
             await client.wait(live[0].id)
+        print(*accepted)
 
 asyncio.run(main())
 """
@@ -144,26 +155,17 @@ def come_and_go(machine: BootedMachine, count: int) -> tuple[list[Member], int]:
         "holders": HOLDERS,
         "callers": CALLERS,
         "codes": CODES,
+        "daemon": main_pid(machine, DAEMON),
         "come_and_go": _COME_AND_GO,
         "hold": _HOLD,
     }
-    heard: list[str] = []
-    killed_usec = 0
-    with machine.popen(["python3", "-c", _SUBMIT, json.dumps(given)]) as callers:
-        assert callers.stdout is not None
-        assert callers.stderr is not None
-        for line in callers.stdout:
-            heard.append(line.decode().strip())
-            if len(heard) == count // 2:
-                killed_usec = int(machine.run(["date", "+%s%6N"]).stdout)
-                kill(machine, DAEMON)
-        said = callers.stderr.read().decode()
-    assert callers.returncode == 0, said
+    said = machine.run(["python3", "-c", _SUBMIT, json.dumps(given)]).stdout
+    killed_usec, *heard = said.split()
     ctl(machine, "job", "stop", *heard[:HOLDERS])
     members = report(machine)
     assert len(set(heard)) == count
     assert {member.id for member in members} >= set(heard)
-    return members, killed_usec
+    return members, int(killed_usec)
 
 
 def report(machine: BootedMachine) -> list[Member]:
