@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from joblet.bus.connection import Connection
+from joblet.bus.connection import Connection, Typed
+from joblet.bus.frames import Message
 from joblet.client.api import STDERR, STDOUT, Attachments, JobQuery, LogPiece, LogRequest
-from joblet.client.local import LocalClient
+from joblet.client.local import DESTINATION, NO_REPLY, LocalClient
 from joblet.errors import RemoteError, Unreachable
 from joblet.model.job import JobSpec, JobState, Reason, Remote
 from joblet.records import logindex
@@ -195,6 +196,41 @@ async def test_wait_gives_up_at_once_when_the_bus_is_gone(
     async with asyncio.timeout(DEADLINE_S):
         with pytest.raises(Unreachable, match="connection to the bus is closed"):
             await waiting
+
+
+async def stopping(connect: Open, *, answers: bool) -> list[str]:
+    """A daemon that is about to end takes the name; the methods it was asked for come here."""
+    connection = await connect()
+    asked: list[str] = []
+
+    def serve(call: Message) -> None:
+        asked.append(call.member)
+        if answers and len(asked) > 1:
+            connection.reply(call, "v", [Typed("s", "9")])
+        else:
+            connection.reply_error(call, NO_REPLY, "jobletd is stopping")
+
+    connection.serve(serve)
+    await connection.request_name(DESTINATION)
+    return asked
+
+
+async def test_a_question_whose_answer_ended_with_a_daemon_goes_to_the_next(
+    connect: Open, client: LocalClient
+) -> None:
+    asked = await stopping(connect, answers=True)
+    assert await client.version() == "9"
+    assert asked == ["Get", "Get"]
+
+
+@pytest.mark.parametrize(("verb", "times"), [("status", 2), ("stop", 1), ("delete", 1)])
+async def test_a_change_is_asked_for_once_and_a_question_not_for_ever(
+    connect: Open, client: LocalClient, verb: str, times: int
+) -> None:
+    asked = await stopping(connect, answers=False)
+    with pytest.raises(RemoteError, match="jobletd is stopping"):
+        await getattr(client, verb)("abcd")
+    assert len(asked) == times
 
 
 async def test_without_a_daemon_the_sentence_says_so(client: LocalClient) -> None:
