@@ -79,7 +79,7 @@ class Accounting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What is known of one job. Only core/jobs.py makes a changed copy."""
+    """What is known of one job. Only core/jobs.py and its parts make a changed copy."""
 
     id: str
     seq: int  # order of acceptance, unique
