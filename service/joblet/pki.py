@@ -12,6 +12,7 @@ as PKCS #8 in PEM, which OpenSSL, BoringSSL (grpc), Go and Node all read.
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -92,6 +93,7 @@ class Certificate:
     not_after: datetime
     hosts: tuple[str, ...]
     fingerprint: str  # SHA-256 of the whole, hexadecimal
+    key: str  # SHA-256 of its public key, hexadecimal: what stays when it is renewed
 
     @property
     def serial_text(self) -> str:
@@ -370,7 +372,9 @@ def _described(certificate: x509.Certificate) -> Certificate:
     if certificate.serial_number <= 0:
         raise ValueError("its serial number is not positive")
     # Parsed lazily by the library: a broken key must be found now.
-    certificate.public_key()
+    key = certificate.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
     return Certificate(
         pem=certificate.public_bytes(serialization.Encoding.PEM),
         kind=_kind(certificate.extensions),
@@ -383,6 +387,7 @@ def _described(certificate: x509.Certificate) -> Certificate:
         not_after=_utc(certificate, "not_valid_after"),
         hosts=_hosts(certificate.extensions),
         fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
+        key=hashlib.sha256(key).hexdigest(),
     )
 
 

@@ -40,7 +40,10 @@ from tests.fakes.client import FakeClient
 async def main():
     settings = BridgeConfig(listeners=("127.0.0.1:0",), stop_grace_usec=0)
     paths = Paths(config=sys.argv[1])
-    async with bridge(settings, paths, FakeClient(), alive=lambda: True) as [port]:
+    serving = bridge(
+        settings, paths, FakeClient(), alive=lambda: True, begin_anew=lambda: None
+    )
+    async with serving as [port]:
         print(port, flush=True)
         await asyncio.to_thread(sys.stdin.read)
 
@@ -250,6 +253,22 @@ async def test_a_certificate_that_expires_is_refused_on_connections_that_are_the
     assert details.endswith("the certificate of CN=eve,OU=viewer,O=Joblet has expired")
 
 
+async def test_a_bridge_begins_anew_without_an_authority_that_is_taken_away(
+    authority: Authority, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who was let in by it holds a connection that no handshake looks at again."""
+    folder = tmp_path / "pki/bridge"
+    authority.write_server(folder)
+    (folder / "trusted.crt").write_bytes(Authority().pem)
+    settings, paths = BridgeConfig(listeners=("127.0.0.1:0",)), Paths(config=str(tmp_path))
+    begun = asyncio.Event()
+    async with bridge(settings, paths, FakeClient(), alive=lambda: True, begin_anew=begun.set):
+        (folder / "trusted.crt").unlink()
+        async with asyncio.timeout(PATIENCE_S):
+            await begun.wait()
+    assert "an authority is not trusted any more" in caplog.text
+
+
 @pytest.mark.parametrize("file", ["ca.crt", "server.pem", "crl.pem"])
 async def test_a_bridge_does_not_start_without_its_certificates(
     authority: Authority, tmp_path: Path, file: str
@@ -258,5 +277,7 @@ async def test_a_bridge_does_not_start_without_its_certificates(
     (tmp_path / "pki/bridge" / file).unlink()
     settings, paths = BridgeConfig(listeners=("127.0.0.1:0",)), Paths(config=str(tmp_path))
     with pytest.raises(ConfigError, match=f"{file}: No such file"):
-        async with bridge(settings, paths, FakeClient(), alive=lambda: True):
+        async with bridge(
+            settings, paths, FakeClient(), alive=lambda: True, begin_anew=lambda: None
+        ):
             pass

@@ -51,6 +51,7 @@ class CredentialSet:
     roots: bytes
     revoked: frozenset[int]
     expires: datetime
+    authorities: frozenset[str]  # their keys, by digest
 
     def is_revoked(self, serial: int) -> bool:
         """True when the peer with this serial number must be refused."""
@@ -69,6 +70,7 @@ class Credentials:
         self._clock = clock or _now
         self._lock = threading.Lock()
         self._warned = False
+        self._withdrawn = False
         self._seen = self._stamps()
         self._current = self._load()
         self._warn_of_expiry()
@@ -76,6 +78,15 @@ class Credentials:
     def current(self) -> CredentialSet:
         """The last good set."""
         return self._current
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether an authority was taken away since the first set.
+
+        A handshake goes by the current set, but says of no connection whom it was let in by: the
+        older ones must end, all of them.
+        """
+        return self._withdrawn
 
     def now(self) -> datetime:
         """The time by which certificates are judged."""
@@ -101,6 +112,8 @@ class Credentials:
                 return False
             if loaded == self._current:
                 return False
+            if not self._current.authorities <= loaded.authorities:
+                self._withdrawn = True
             self._current = loaded
             self._warned = False
             log.info("new certificates are in use, the server's until %s", loaded.expires)
@@ -123,6 +136,7 @@ class Credentials:
             roots=b"".join(one.pem for one in authorities),
             revoked=frozenset(revocations.entries),
             expires=server.certificate.not_after,
+            authorities=frozenset(one.key for one in authorities),
         )
 
     def _parsed(self, name: str, parse: Callable[[bytes], Parsed]) -> Parsed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -25,15 +26,25 @@ from joblet.paths import Paths
 from joblet.rpc import methods
 from joblet.rpc.tls import require_tls_1_3
 
+log = logging.getLogger(__name__)
+
 # Within this time a certificate that was revoked is refused on connections that are there.
 _LOOK_S = 1.0
 
 
 @asynccontextmanager
 async def bridge(
-    settings: BridgeConfig, paths: Paths, client: JobletClient, *, alive: Callable[[], bool]
+    settings: BridgeConfig,
+    paths: Paths,
+    client: JobletClient,
+    *,
+    alive: Callable[[], bool],
+    begin_anew: Callable[[], None],
 ) -> AsyncIterator[tuple[int, ...]]:
-    """Serving while the context lasts; the ports of all listeners. Raises ConfigError."""
+    """Serving while the context lasts; the ports of all listeners. Raises ConfigError.
+
+    begin_anew is called when no connection that is there may stay.
+    """
     require_tls_1_3()
     refuse_half_messages()
     try:
@@ -50,7 +61,7 @@ async def bridge(
         "grpc.health.v1.Health": HealthServicer(alive),
         **dict.fromkeys({one.service for one in methods.REFLECTION}, ReflectionServicer()),
     }
-    watch = asyncio.create_task(_watch(credentials))
+    watch = asyncio.create_task(_watch(credentials, begin_anew))
     try:
         async with AsyncExitStack() as stack:
             ports = await stack.enter_async_context(
@@ -77,7 +88,9 @@ async def bridge(
         await lookups.close()
 
 
-async def _watch(credentials: Credentials) -> None:
-    while True:
+async def _watch(credentials: Credentials, begin_anew: Callable[[], None]) -> None:
+    while not credentials.withdrawn:
         await asyncio.sleep(_LOOK_S)
         credentials.changed()
+    log.warning("an authority is not trusted any more: every connection ends")
+    begin_anew()

@@ -148,6 +148,27 @@ def test_more_authorities_are_trusted_beside_ours(directory: Path) -> None:
     assert held.current().roots == CA.certificate.pem
 
 
+def test_an_authority_that_is_taken_away_is_remembered(directory: Path) -> None:
+    held = Credentials(str(directory))
+    put(directory, "trusted.crt", OTHER_CA.certificate.pem)
+    assert held.changed()
+    assert not held.withdrawn
+    (directory / "trusted.crt").unlink()
+    assert held.changed()
+    assert held.withdrawn
+    # Who was let in by it may still be there.
+    put(directory, "trusted.crt", OTHER_CA.certificate.pem)
+    assert held.changed()
+    assert held.withdrawn
+
+
+def test_an_authority_that_is_renewed_is_the_same(directory: Path) -> None:
+    held = Credentials(str(directory))
+    put(directory, "ca.crt", CA.renewed(now=NOW + timedelta(days=1)).certificate.pem)
+    assert held.changed()
+    assert not held.withdrawn
+
+
 def test_the_same_content_again_is_no_change(directory: Path) -> None:
     held = Credentials(str(directory))
     put(directory, "ca.crt", CA.certificate.pem)
