@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 from joblet.config import Config
 from joblet.core import projects
-from joblet.host import disks, jobplan, machine, pokes
+from joblet.host import disks, jobplan, machine, pokes, seccomp
 from joblet.host.jobplan import PlanMaker
 from joblet.host.spawner import Spawner
 from joblet.init import plan
@@ -50,7 +50,9 @@ def costs(seconds: dict[str, list[float]]) -> dict[str, list[float]]:
 
 async def _measure(count: int) -> dict[str, list[float]]:
     quota = disks.has_project_quota(Paths().work)
-    maker = PlanMaker(machine.layout(), Paths().work, work_quota=quota)
+    maker = PlanMaker(
+        machine.layout(), Paths().work, work_quota=quota, system_calls=seccomp.job_filter()
+    )
     variants = _variants(quota)
     seconds: dict[str, list[float]] = {name: [] for name in variants}
     with tempfile.TemporaryDirectory(dir="/run") as scratch:
@@ -76,6 +78,7 @@ def _variants(quota: bool) -> dict[str, Variant]:
         _LACKING + "user namespace": _without_user_namespace,
         _LACKING + "network namespace": _without_network,
         _LACKING + "work directory": _without_work,
+        _LACKING + "system call filter": lambda steps: _but(steps, "filter"),
     }
     if quota:
         variants[_LACKING + "quota"] = lambda steps: _but(steps, "quota")

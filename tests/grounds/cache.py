@@ -21,6 +21,7 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 # What the package depends on, beside the system itself.
 DEPENDENCIES = (
     "e2fsprogs",
+    "libseccomp2",
     "python3",
     "python3-dbus-next",
     "python3-pystemd",

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from joblet.config import Config
 from joblet.core import admission
-from joblet.host import jobplan, machine
+from joblet.host import jobplan, machine, seccomp
 from joblet.host.jobplan import PlanMaker
 from joblet.init.passing import receive
 from joblet.init.plan import Step
@@ -65,7 +65,12 @@ class Sandbox:
         self.directory = directory
         self.works = directory / "work"
         self.works.mkdir(mode=0o700)
-        self.plans = PlanMaker(machine.layout(), str(self.works), work_quota=False)
+        self.plans = PlanMaker(
+            machine.layout(),
+            str(self.works),
+            work_quota=False,
+            system_calls=seccomp.job_filter(),
+        )
 
     def job(self, *command: str, init: bool = False) -> Job:
         """A job as it is launched."""
@@ -106,7 +111,7 @@ class Sandbox:
         disk = tmpfs(log_bytes_max)
         plan = os.memfd_create("plan")
         # Without systemd there is no scope.
-        steps = [one for one in self.plans.steps(job, {}) if one.name != b"scope"]
+        steps = without("scope")(self.plans.steps(job, {}))
         os.write(plan, jobplan.encode(change(steps)))
         gate_end, gate = os.pipe2(os.O_CLOEXEC)
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -157,6 +162,11 @@ class Sandbox:
             near.close()
             for fd in (disk, run_dir, *(fd for name, fd in given.items() if name != "gate")):
                 os.close(fd)
+
+
+def without(*names: str) -> Change:
+    """The plan but for the steps of these names."""
+    return lambda steps: [one for one in steps if one.name.decode() not in names]
 
 
 def _told(connection: socket.socket) -> tuple[Message, ...]:

@@ -72,6 +72,8 @@ RO = plan.RDONLY | plan.NOSUID | plan.NODEV
         (instead("user-namespace", FIRST_ID, 0), ("user-namespace", errno.EINVAL, "uid_map")),
         (instead("identity", 65_536, 65_536), ("identity", errno.EINVAL, "")),
         (instead("chdir", "/no/such"), ("chdir", errno.ENOENT, "/no/such")),
+        (instead("filter", "no program at all"), ("filter", errno.EINVAL, "")),
+        (instead("filter", ""), ("filter", errno.EINVAL, "")),
     ],
 )  # fmt: skip
 def test_a_step_that_fails_is_named_and_nothing_runs(

@@ -30,7 +30,7 @@ from joblet.core.tasks import Tasks
 from joblet.daemon.facts import Fresh
 from joblet.daemon.lifecycle import LifecycleLog
 from joblet.errors import Unreachable
-from joblet.host import disks, machine, metricsocket, notify, pokes
+from joblet.host import disks, machine, metricsocket, notify, pokes, seccomp
 from joblet.host.files import WorkFiles
 from joblet.host.hostlook import HostEye
 from joblet.host.jobmetrics import JobCounters
@@ -91,7 +91,12 @@ async def run(config: Config, paths: Paths, version: str) -> None:
             systemd=systemd,
             spawner=spawner,
             runs=RunDirectory(paths.run_jobs),
-            plans=PlanMaker(machine.layout(), paths.work, work_quota=work_quota),
+            plans=PlanMaker(
+                machine.layout(),
+                paths.work,
+                work_quota=work_quota,
+                system_calls=seccomp.job_filter(),
+            ),
             io_devices=disks.distinct(under_work, disks.under("/usr")),
             weighs_io=disks.weighs_io(under_work),
         )

@@ -170,7 +170,10 @@ def environment(job: Job, secrets: Mapping[str, str]) -> dict[str, str]:
 class PlanMaker:
     """Makes the steps from the fork to the user's program; what all jobs share is made once."""
 
-    def __init__(self, layout: Layout, work_parent: str, *, work_quota: bool) -> None:
+    def __init__(
+        self, layout: Layout, work_parent: str, *, work_quota: bool, system_calls: bytes
+    ) -> None:
+        self._system_calls = step("filter", system_calls)
         self._work_parent = work_parent
         self._work_quota = work_quota
         self._root = [*_root_steps(layout), *_etc_steps(layout)]
@@ -214,6 +217,8 @@ class PlanMaker:
                 "environment", *[f"{k}={v}" for k, v in sorted(environment(job, secrets).items())]
             ),
             *([step("init")] if spec.init else []),
+            # The last, since it forbids what most of the others do.
+            self._system_calls,
             step("exec", spec.command, spec.command, *spec.args),
         ]
 

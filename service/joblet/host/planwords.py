@@ -132,6 +132,9 @@ _WORDS: dict[bytes, Callable[..., str]] = {
     ),
     b"chdir": lambda path: f"change to {path}",
     b"environment": _environment,
+    b"filter": lambda _program: (
+        "filter system calls: none for namespaces, mounts, keyrings, BPF or io_uring"
+    ),
     b"init": lambda: "stay as a small PID 1 that reaps children; the command is its child",
     b"exec": _exec,
 }

@@ -160,6 +160,7 @@ _EXECUTORS: dict[bytes, Callable[..., None]] = {
     b"identity": identity.identity,
     b"chdir": _chdir,
     b"environment": _environment,
+    b"filter": identity.system_calls,
     b"init": _init,
     b"exec": _execute,
 }

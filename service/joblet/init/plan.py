@@ -53,9 +53,12 @@ STEPS: dict[bytes, str] = {
     b"identity": "ww",  # uid, gid
     b"chdir": "b",
     b"environment": "*",  # NAME=value
+    b"filter": "b",  # which system calls the job may make: a BPF program as seccomp(2) takes it
     b"init": "",  # stay as a small PID 1, run the command as its child
     b"exec": "b*",  # file, argv; always last
 }
+# Whose blobs are no names, so that any byte may be in them.
+_RAW = (b"file", b"filter")
 
 
 class Step:
@@ -100,7 +103,7 @@ def _check(made: Step) -> None:
         number = index < len(fixed) and fixed[index] == "w"
         if isinstance(operand, int) != number:
             raise BadRecord(f"plan: step {made.name.decode()}, operand {index + 1}: wrong kind")
-        if isinstance(operand, bytes) and b"\0" in operand and made.name != b"file":
+        if isinstance(operand, bytes) and b"\0" in operand and made.name not in _RAW:
             raise BadRecord(f"plan: step {made.name.decode()}, operand {index + 1}: holds a NUL")
 
 

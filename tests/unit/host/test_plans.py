@@ -90,7 +90,7 @@ def written(step: Step) -> str:
 def page(name: str) -> str:
     spec, layout, quota = JOBS[name]
     made = job(spec)
-    maker = PlanMaker(layout, "/var/lib/joblet/work", work_quota=quota)
+    maker = PlanMaker(layout, "/var/lib/joblet/work", work_quota=quota, system_calls=b"the filter")
     properties = jobplan.scope_properties(made, io_devices=DEVICES)
     lines = ["[scope]", *(f"{p.name} {p.signature} {p.value}" for p in properties)]
     lines += ["", "[plan]", *map(written, maker.steps(made, {}))]
@@ -110,7 +110,7 @@ def test_no_golden_file_is_without_its_job() -> None:
 
 
 def test_what_one_job_asks_for_is_not_in_the_plan_of_the_next() -> None:
-    maker = PlanMaker(MERGED, "/var/lib/joblet/work", work_quota=True)
+    maker = PlanMaker(MERGED, "/var/lib/joblet/work", work_quota=True, system_calls=b"the filter")
     plain = job(JobSpec(command="true"))
     before = maker.steps(plain, {})
     maker.steps(job(JobSpec(command="true", environment={"A": "1"}, init=True)), {"B": "2"})
@@ -124,7 +124,7 @@ def test_nothing_that_is_secret_is_in_the_properties_of_the_unit() -> None:
 
 
 def test_the_order_that_isolation_hangs_on() -> None:
-    maker = PlanMaker(MERGED, "/var/lib/joblet/work", work_quota=True)
+    maker = PlanMaker(MERGED, "/var/lib/joblet/work", work_quota=True, system_calls=b"the filter")
     names = [step.name.decode() for step in maker.steps(job(JobSpec(command="true")), {})]
     order = ["namespaces", "root", "proc", "sealed", "pivot", "gate", "user-namespace", "identity"]
     places = [names.index(name) for name in order]
@@ -132,10 +132,11 @@ def test_the_order_that_isolation_hangs_on() -> None:
     # Nothing is mounted, made or opened for the job after the change of root.
     building = {"root", "bind", "work", "tmpfs", "proc", "device", "devpts", "masked", "readonly"}
     assert not building & set(names[names.index("pivot") :])
-    assert names[-1] == "exec"
+    # What comes after the filter was written by us, and has nothing to do but to execute.
+    assert names[-2:] == ["filter", "exec"]
 
 
 def test_a_job_that_is_not_assigned_its_ids_has_no_plan() -> None:
-    maker = PlanMaker(MERGED, "/var/lib/joblet/work", work_quota=True)
+    maker = PlanMaker(MERGED, "/var/lib/joblet/work", work_quota=True, system_calls=b"the filter")
     with pytest.raises(AssertionError):
         maker.steps(replace(job(JobSpec(command="true")), first_id=None), {})

@@ -37,7 +37,7 @@ JOB = Job(
 
 
 def words(spec: JobSpec = JOB.spec) -> tuple[str, ...]:
-    maker = PlanMaker(LAYOUT, "/var/lib/joblet/work", work_quota=True)
+    maker = PlanMaker(LAYOUT, "/var/lib/joblet/work", work_quota=True, system_calls=b"the filter")
     return planwords.describe(maker.steps(replace(JOB, spec=spec), {"TOKEN": "***"}))
 
 
@@ -48,11 +48,12 @@ def test_every_kind_of_step_has_words() -> None:
 def test_a_plan_reads_from_the_first_namespace_to_the_command() -> None:
     told = words(replace(JOB.spec, init=True))
     assert told[0] == "enter new namespaces: PID, mount, network, IPC, host name"
-    assert told[-3:] == (
+    assert told[-4:] == (
         "set the environment: HOME=/work JOBLET_JOB_ID=01234567-89ab-4cde-8f01-23456789abcd "
         "LANG=C.UTF-8 LOGNAME=root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:"
         "/bin PWD=/work SHELL=/bin/sh 'TOKEN=***' USER=root 'X=two words'",
         "stay as a small PID 1 that reaps children; the command is its child",
+        "filter system calls: none for namespaces, mounts, keyrings, BPF or io_uring",
         "run sh -c 'echo $X'",
     )
 
