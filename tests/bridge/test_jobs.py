@@ -12,6 +12,7 @@ import grpc
 import pytest
 
 from joblet.bridge.servicers import jobs as servicer
+from joblet.bridge.waits import WAITING_MAX
 from joblet.client.api import BOTH, GAP, Attachments, JobStatus, LogPiece
 from joblet.errors import HostFailure, InvalidSpec, RemoteError, Unreachable
 from joblet.model.job import JobSpec, JobState, Reason, Remote
@@ -230,6 +231,32 @@ async def test_a_stop_that_takes_its_time_says_so(
     monkeypatch.setattr(ground.host, "wait", never)
     answer = await ground.user()("StopJob", pb.StopJobRequest(uuid=job_id(1)))
     assert answer == pb.StopJobResponse(uuid=job_id(1), status="STOPPING")
+
+
+async def test_many_stops_leave_room_for_other_calls(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bus lets the bridge have 128 calls without an answer."""
+    monkeypatch.setattr(servicer, "STOP_PATIENCE_S", 0.2)
+    jobs = [job(number) for number in range(1, 4 * WAITING_MAX)]
+    put(ground, *jobs)
+    waiting: set[str] = set()
+    most = 0
+
+    async def wait(one: str, *, timeout_usec: int = 0) -> JobStatus:
+        nonlocal most
+        waiting.add(one)
+        most = max(most, len(waiting))
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(ground.host, "wait", wait)
+    user = ground.user()
+    answers = await asyncio.gather(
+        *(user("StopJob", pb.StopJobRequest(uuid=one.id)) for one in jobs)
+    )
+    assert {answer.status for answer in answers} == {"STOPPING"}
+    assert most == WAITING_MAX
 
 
 async def test_a_stop_that_is_recorded_is_no_error_when_the_daemon_goes(ground: Ground) -> None:

@@ -55,7 +55,7 @@ async def bridge(
     waits = Waits(client, lookups)
     ownership = Ownership(lookups, own_jobs_only=settings.own_jobs_only)
     servicers = {
-        "joblet.JobService": JobServicer(client, lookups, node_id=settings.node_id),
+        "joblet.JobService": JobServicer(client, lookups, waits, node_id=settings.node_id),
         "joblet1.Jobs": NativeServicer(client, ownership, waits),
         "joblet.MonitoringService": MonitoringServicer(client),
         "grpc.health.v1.Health": HealthServicer(alive),

@@ -17,6 +17,7 @@ from joblet.bridge.lookups import Lookups, checked
 from joblet.bridge.ownership import EVERYBODY, belongs
 from joblet.bridge.servicers.metrics import JobMetricsServicer
 from joblet.bridge.uploads import tar_of
+from joblet.bridge.waits import Waits
 from joblet.client.api import GAP, JobletClient, JobQuery, JobStatus, LogRequest
 from joblet.errors import JobletError, NotFound
 from joblet.model.job import JobState
@@ -42,9 +43,12 @@ _ENDED = tuple(state for state in JobState if state.terminal)
 class JobServicer(JobMetricsServicer):
     """The service of one bridge; all listeners share it."""
 
-    def __init__(self, client: JobletClient, lookups: Lookups, *, node_id: str = "") -> None:
+    def __init__(
+        self, client: JobletClient, lookups: Lookups, waits: Waits, *, node_id: str = ""
+    ) -> None:
         self._client = client
         self._lookups = lookups
+        self._waits = waits
         self._node_id = node_id
 
     async def run_job(self, request: pb.RunJobRequest, caller: Caller) -> pb.RunJobResponse:
@@ -109,7 +113,7 @@ class JobServicer(JobMetricsServicer):
         try:
             async with asyncio.timeout(STOP_PATIENCE_S + 0.5):
                 usec = round(STOP_PATIENCE_S * 1e6)
-                return mapping.stop_response(await self._client.wait(job_id, timeout_usec=usec))
+                return mapping.stop_response(await self._waits.until_ended(job_id, usec))
         except (TimeoutError, JobletError) as err:
             # The stop itself is recorded; only its end is not known here.
             log.warning("%s: no news of its end after a stop: %s", job_id, err)
@@ -202,7 +206,7 @@ class JobServicer(JobMetricsServicer):
         """
         try:
             async with asyncio.timeout(_END_PATIENCE_S):
-                await self._client.wait(reference, timeout_usec=round(_END_PATIENCE_S * 1e6))
+                await self._waits.until_ended(reference, round(_END_PATIENCE_S * 1e6))
         except (TimeoutError, JobletError) as err:
             # All of the log was sent; that the job was deleted meanwhile, too, takes nothing away.
             log.debug("%s: its log has ended, and no news of its end: %s", reference, err)
