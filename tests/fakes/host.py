@@ -83,6 +83,7 @@ class Run:
     started_usec: int | None = None
     ended: Ended | None = None
     gate_open: bool = False
+    age_usec: int | None = None
     hears_stop: bool = True
 
 
@@ -250,6 +251,7 @@ class FakeJobHost(JobHost):
             supervisor_alive=run.supervisor_alive,
             started_usec=run.started_usec,
             ended=run.ended,
+            age_usec=run.age_usec,
         )
 
     def runs(self) -> list[RunFact]:

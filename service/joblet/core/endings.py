@@ -80,20 +80,28 @@ class Endings:
 
     # A program runs.
 
-    async def began(self, job: Job, started_usec: int) -> None:
-        """The job's program runs, or did; its lock is held, or recovery settles it."""
+    async def began(self, job: Job, started_usec: int, *, age_usec: int | None = None) -> None:
+        """The job's program runs, or did; its lock is held, or recovery settles it.
+
+        age_usec: it runs for so long at most, whatever the clock on the wall says.
+        """
         if job.state is JobState.INITIALIZING:
             job = job.moved(JobState.RUNNING, started_usec=started_usec)
             await self._live.change(job)
-        self._watch_deadline(job)
+        self._watch_deadline(job, age_usec)
         if job.stop_reason is not None:
             # Whoever recorded the stop may not have lived to deliver it.
             self._tasks.start(self._host.stop(job), f"{job.id}: stop")
 
-    def _watch_deadline(self, job: Job) -> None:
+    def _watch_deadline(self, job: Job, age_usec: int | None) -> None:
         if not job.spec.timeout_usec or job.started_usec is None:
             return
-        left_usec = job.started_usec + job.spec.timeout_usec - self._clock.now_usec()
+        # Clocks are set, and a job must not pay for it. (Where this one was set back, systemd ends
+        # the job in time.)
+        ran_usec = self._clock.now_usec() - job.started_usec
+        if age_usec is not None:
+            ran_usec = min(ran_usec, age_usec)
+        left_usec = job.spec.timeout_usec - ran_usec
         self._deadlines.set(job.id, left_usec / 1e6, self._out_of_time, job.id)
 
     def _out_of_time(self, job_id: str) -> None:

@@ -127,7 +127,7 @@ class Launches:
             job = job.moved(JobState.INITIALIZING, boot_id=self._host.boot_id())
             await self._live.change(job)
         if fact.started_usec is not None:
-            await self._endings.began(job, fact.started_usec)
+            await self._endings.began(job, fact.started_usec, age_usec=fact.age_usec)
         if job.spec.revision and fact.ended is None:
             # Whoever recorded other limits may not have lived to see them in force.
             self._tasks.start(self._limit_again(job.id), f"{job.id}: limits")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import time
 
 from joblet.records.run import Process
 
@@ -17,6 +18,12 @@ def is_alive(process: Process) -> bool:
     """True while exactly this process exists; a zombie has ended."""
     fields = _stat(process.pid)
     return fields is not None and int(fields[19]) == process.start_ticks and fields[0] not in "ZX"
+
+
+def age_usec(process: Process) -> int:
+    """How long ago it was made, also when it has ended; to a hundredth of a second."""
+    now_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+    return round((now_s - process.start_ticks / os.sysconf("SC_CLK_TCK")) * 1_000_000)
 
 
 def kill(process: Process) -> bool:

@@ -84,6 +84,7 @@ class RunDirectory:
             supervisor_alive=record is not None and processes.is_alive(record.supervisor),
             started_usec=None if record is None else _usec(record.started_ns),
             ended=self.ended(job_id),
+            age_usec=None if record is None else processes.age_usec(record.first),
         )
 
     def _read(self, job_id: str, name: str) -> bytes | None:

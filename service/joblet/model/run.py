@@ -70,6 +70,8 @@ class RunFact:
     supervisor_alive: bool
     started_usec: int | None
     ended: Ended | None
+    # Since its first process was made, by a clock that nobody sets: seconds more than its program.
+    age_usec: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

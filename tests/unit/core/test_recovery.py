@@ -273,6 +273,21 @@ async def test_the_rest_of_a_timeout_goes_on_after_a_restart(world: World, start
     assert 19 < asyncio.get_running_loop().time() - before < 21
 
 
+async def test_a_clock_that_was_set_forward_ends_no_job_early(world: World, start: Start) -> None:
+    first = await start()
+    job = await first.run(replace(TRUE, timeout_usec=60_000_000))
+    await asyncio.sleep(40)
+    await first.bury()
+    world.clock.shift_usec += 3_600_000_000
+    # made a moment before its program
+    world.host.runs[job.id].age_usec = 41_000_000
+    second = await start()
+    before = asyncio.get_running_loop().time()
+    done = await second.ended(job.id)
+    assert done.reason is Reason.TIMEOUT
+    assert 18 < asyncio.get_running_loop().time() - before < 20
+
+
 async def test_an_adopted_job_keeps_its_place_in_its_slice(world: World, start: Start) -> None:
     first = await start(shard_size=1)
     jobs = [await first.run() for _ in range(2)]
