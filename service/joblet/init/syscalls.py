@@ -181,12 +181,15 @@ def prctl(option: int, arg2: int = 0, arg3: int = 0, arg4: int = 0, arg5: int = 
     return result
 
 
+class _FilterProgram(ctypes.Structure):
+    """struct sock_fprog of <linux/filter.h>: how many instructions, and where they are."""
+
+    _fields_ = (("len", ctypes.c_ushort), ("filter", _char_p))
+
+
 def filter_system_calls(program: bytes) -> None:
     """seccomp(2) in filter mode: for good, for this process and all that come of it."""
-    instructions = ctypes.create_string_buffer(program, len(program))
-    # struct sock_fprog: how many, where
-    count = len(program) // _BPF_INSTRUCTION_SIZE
-    header = ctypes.create_string_buffer(struct.pack("@HP", count, ctypes.addressof(instructions)))
+    header = _FilterProgram(len(program) // _BPF_INSTRUCTION_SIZE, program)
     prctl(PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(header))
 
 
