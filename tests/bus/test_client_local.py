@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
-from joblet.bus.connection import Connection, Typed
+from joblet.bus.connection import Connection
+from joblet.bus.export import Exporter
 from joblet.bus.frames import Message
+from joblet.client import local
 from joblet.client.api import STDERR, STDOUT, Attachments, JobQuery, LogPiece, LogRequest
 from joblet.client.local import DESTINATION, NO_REPLY, LocalClient
 from joblet.errors import RemoteError, Unreachable
@@ -198,36 +200,50 @@ async def test_wait_gives_up_at_once_when_the_bus_is_gone(
             await waiting
 
 
-async def stopping(connect: Open, *, answers: bool) -> list[str]:
-    """A daemon that is about to end takes the name; the methods it was asked for come here."""
+async def stopping(connect: Open) -> list[str]:
+    """A daemon that is about to end keeps the name; the methods it was asked for come here."""
     connection = await connect()
     asked: list[str] = []
 
     def serve(call: Message) -> None:
         asked.append(call.member)
-        if answers and len(asked) > 1:
-            connection.reply(call, "v", [Typed("s", "9")])
-        else:
-            connection.reply_error(call, NO_REPLY, "jobletd is stopping")
+        connection.reply_error(call, NO_REPLY, "jobletd is stopping")
 
     connection.serve(serve)
     await connection.request_name(DESTINATION)
     return asked
 
 
-async def test_a_question_whose_answer_ended_with_a_daemon_goes_to_the_next(
-    connect: Open, client: LocalClient
+async def test_a_question_to_a_daemon_that_ends_goes_to_the_next(
+    daemon: Edge, connect: Open, client: LocalClient
 ) -> None:
-    asked = await stopping(connect, answers=True)
-    assert await client.version() == "9"
-    assert asked == ["Get", "Get"]
+    """It has ended its calls already and has the name still, as long as it closes its files."""
+    job = daemon.jobs.put(owner_uid=0)
+    old = await connect()
+    await daemon.stop()
+    async with Exporter.on(old):
+        await old.request_name(DESTINATION)
+    asking = [asyncio.ensure_future(client.status(job.id)) for _ in range(3)]
+    # It is the fourth who is refused, and a change is not asked for again.
+    with pytest.raises(RemoteError, match="jobletd is stopping"):
+        await client.stop(job.id)
+    assert not any(one.done() for one in asking)
+    await old.close()
+    await daemon.start()
+    async with asyncio.timeout(DEADLINE_S):
+        assert [(await one).id for one in asking] == [job.id] * 3
 
 
-@pytest.mark.parametrize(("verb", "times"), [("status", 2), ("stop", 1), ("delete", 1)])
+@pytest.mark.parametrize(("verb", "times"), [("status", 3), ("stop", 1), ("delete", 1)])
 async def test_a_change_is_asked_for_once_and_a_question_not_for_ever(
-    connect: Open, client: LocalClient, verb: str, times: int
+    connect: Open,
+    client: LocalClient,
+    monkeypatch: pytest.MonkeyPatch,
+    verb: str,
+    times: int,
 ) -> None:
-    asked = await stopping(connect, answers=False)
+    monkeypatch.setattr(local, "_AGAIN_S", (0.0, 0.0))
+    asked = await stopping(connect)
     with pytest.raises(RemoteError, match="jobletd is stopping"):
         await getattr(client, verb)("abcd")
     assert len(asked) == times

@@ -21,6 +21,8 @@ POOL = 32
 # They live through all of it, so everybody else has to do with the other half.
 HOLDERS = POOL // 2
 FIRST, RANGE = 1 << 30, 65_536
+# A deadline against hanging, for the whole crowd.
+_SUBMIT_SECONDS = 1200.0
 # Exit statuses of the crowd; those above mean signals and trouble.
 CODES = 100
 # How jobs come to wait for each other: more callers at once than may run beside the holders.
@@ -159,7 +161,8 @@ def come_and_go(machine: BootedMachine, count: int) -> tuple[list[Member], int]:
         "come_and_go": _COME_AND_GO,
         "hold": _HOLD,
     }
-    said = machine.run(["python3", "-c", _SUBMIT, json.dumps(given)]).stdout
+    script = ["python3", "-c", _SUBMIT, json.dumps(given)]
+    said = machine.run(script, timeout=_SUBMIT_SECONDS).stdout
     killed_usec, *heard = said.split()
     ctl(machine, "job", "stop", *heard[:HOLDERS])
     members = report(machine)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -286,6 +287,40 @@ def test_stop_and_wait_go_on_over_a_death_of_the_daemon(machine: Machine, jobs: 
     out, _ = waiting.communicate(timeout=60)
     assert (out.decode(), waiting.returncode) == (f"{talkers.ids[0]} COMPLETED 0\n", 0)
     talkers.check()
+
+
+ASK = """\
+import asyncio, sys
+from joblet.client.api import JobQuery
+from joblet.client.local import LocalClient
+
+async def asker(client, stop, job):
+    asked = 0
+    while not stop.done():
+        assert (await client.status(job)).id == job
+        assert job in {one.id for one in (await client.list_jobs(JobQuery())).jobs}
+        await client.version()
+        asked += 3
+    return asked
+
+async def main():
+    stop = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    async with LocalClient.connect() as client:
+        print(sum(await asyncio.gather(*(asker(client, stop, sys.argv[1]) for _ in range(8)))))
+
+asyncio.run(main())
+"""
+
+
+def test_no_question_is_lost_while_the_daemon_is_restarted(machine: Machine, jobs: Jobs) -> None:
+    job = jobs.run("true")
+    jobs.wait(job)
+    with machine.popen(["python3", "-c", ASK, job], stdin=subprocess.PIPE) as askers:
+        for _ in range(5):
+            machine.run(["systemctl", "restart", DAEMON])
+        said, trouble = askers.communicate(b"")
+    assert askers.returncode == 0, trouble.decode()
+    assert int(said) > 0
 
 
 @pytest.mark.journal_allows(*KILLED, r"joblet-init: .*with \d+ jobs under way", "starting again")

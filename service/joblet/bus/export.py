@@ -46,6 +46,8 @@ _HELD_SHARE = 256
 _EXHAUSTED = DBUS_ERROR_PREFIX + Exhausted.code
 
 logger = logging.getLogger(__name__)
+# Callers take it for an answer that was lost, which it is: they ask the next daemon.
+_STOPPING = "jobletd is stopping"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class Exporter:
             try:
                 yield exporter
             finally:
-                connection.serve(None)
+                connection.serve(exporter._refuse)
                 connection.closed.remove_done_callback(exporter._connection_closed)
                 await exporter._end_all()
 
@@ -180,6 +182,11 @@ class Exporter:
             self._internal(message, err)
         close_all(message.fds)
 
+    def _refuse(self, message: Message) -> None:
+        """A call that comes when it is too late for it."""
+        self._connection.reply_error(message, standard.NO_REPLY, _STOPPING)
+        close_all(message.fds)
+
     def _start(
         self, message: Message, target: standard.Target, interface: str, args: list[Any]
     ) -> None:
@@ -223,7 +230,7 @@ class Exporter:
             self._connection.reply_error(message, err.dbus_name, str(err))
         except asyncio.CancelledError:
             if not running.gone:
-                self._connection.reply_error(message, standard.NO_REPLY, "jobletd is stopping")
+                self._connection.reply_error(message, standard.NO_REPLY, _STOPPING)
         except Exception as err:
             self._internal(message, err)
 

@@ -64,6 +64,8 @@ _WAIT_ROUND_USEC = 300 * 1_000_000
 RESTART_PATIENCE_S = 60.0
 _RETRY_FIRST_S = 0.05
 _RETRY_LAST_S = 1.0
+# A daemon that is told to stop is gone within so long; its successor is waited for by the bus.
+_AGAIN_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 
 _SPEC_SIGNATURES = {
     "command": "s",
@@ -329,22 +331,21 @@ class LocalClient(MonitorCalls):
         *,
         interface: str = MANAGER,
     ) -> list[object]:
-        """The answer to a question; asked again when a daemon that ended took it along."""
-
-        async def ask() -> list[object]:
-            return await self._call(
-                member, signature, body, answers, _READ_DEADLINE_S, interface=interface
-            )
-
-        asked_s = time.monotonic()
-        try:
-            return await ask()
-        except RemoteError as err:
-            # a daemon that is there and silent will not have more to say the second time
-            silent = time.monotonic() - asked_s >= _READ_DEADLINE_S
-            if silent or err.dbus_name != NO_REPLY:
-                raise
-        return await ask()
+        """The answer to a question; asked again while a daemon ends that takes answers along."""
+        delays_s = iter(_AGAIN_S)
+        while True:
+            asked_s = time.monotonic()
+            try:
+                return await self._call(
+                    member, signature, body, answers, _READ_DEADLINE_S, interface=interface
+                )
+            except RemoteError as err:
+                # a daemon that is there and silent will not have more to say the second time
+                silent = time.monotonic() - asked_s >= _READ_DEADLINE_S
+                delay_s = next(delays_s, None)
+                if err.dbus_name != NO_REPLY or silent or delay_s is None:
+                    raise
+            await asyncio.sleep(delay_s)
 
     async def _change(
         self, member: str, signature: str, body: Sequence[object], answers: int
