@@ -96,8 +96,8 @@ class Endings:
     def _watch_deadline(self, job: Job, age_usec: int | None) -> None:
         if not job.spec.timeout_usec or job.started_usec is None:
             return
-        # Clocks are set, and a job must not pay for it. (Where this one was set back, systemd ends
-        # the job in time.)
+        # Clocks are set, and a job must not pay for it with more than the seconds that its first
+        # process waited for it. (Where the clock was set back, systemd ends the job in time.)
         ran_usec = self._clock.now_usec() - job.started_usec
         if age_usec is not None:
             ran_usec = min(ran_usec, age_usec)
