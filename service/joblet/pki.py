@@ -12,7 +12,6 @@ as PKCS #8 in PEM, which OpenSSL, BoringSSL (grpc), Go and Node all read.
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,9 +21,9 @@ from enum import StrEnum
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from joblet.errors import InvalidSpec, JobletError
@@ -93,7 +92,6 @@ class Certificate:
     not_after: datetime
     hosts: tuple[str, ...]
     fingerprint: str  # SHA-256 of the whole, hexadecimal
-    key: str  # SHA-256 of its public key, hexadecimal: what stays when it is renewed
 
     @property
     def serial_text(self) -> str:
@@ -180,6 +178,37 @@ def read_revocations(data: bytes, authorities: Iterable[Certificate]) -> Revocat
     except (*_GARBAGE, x509.ExtensionNotFound) as err:
         raise CertificateError(f"this is no usable revocation list: {_clause(err)}") from err
     return RevocationList(number, entries)
+
+
+def is_issued(certificate: bytes, authorities: Iterable[Certificate]) -> bool:
+    """Whether one of the authorities itself signed a certificate (PEM). Raises CertificateError."""
+    try:
+        issued = x509.load_pem_x509_certificate(certificate)
+        issuers = [_loaded(one) for one in authorities]
+        return any(
+            issued.issuer == issuer.subject and _is_signed(issued, issuer.public_key())
+            for issuer in issuers
+        )
+    except _GARBAGE as err:
+        raise CertificateError(f"this is no usable certificate: {_clause(err)}") from err
+
+
+def _is_signed(certificate: x509.Certificate, key: object) -> bool:
+    # x509.Certificate.verify_directly_issued_by came with version 40 of the library.
+    signature, data = certificate.signature, certificate.tbs_certificate_bytes
+    digest = certificate.signature_hash_algorithm
+    try:
+        if isinstance(key, ec.EllipticCurvePublicKey) and digest is not None:
+            key.verify(signature, data, ec.ECDSA(digest))
+        elif isinstance(key, rsa.RSAPublicKey) and digest is not None:
+            key.verify(signature, data, padding.PKCS1v15(), digest)
+        elif isinstance(key, ed25519.Ed25519PublicKey):
+            key.verify(signature, data)
+        else:
+            return False
+    except InvalidSignature:
+        return False
+    return True
 
 
 class Authority:
@@ -372,9 +401,7 @@ def _described(certificate: x509.Certificate) -> Certificate:
     if certificate.serial_number <= 0:
         raise ValueError("its serial number is not positive")
     # Parsed lazily by the library: a broken key must be found now.
-    key = certificate.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    certificate.public_key()
     return Certificate(
         pem=certificate.public_bytes(serialization.Encoding.PEM),
         kind=_kind(certificate.extensions),
@@ -387,7 +414,6 @@ def _described(certificate: x509.Certificate) -> Certificate:
         not_after=_utc(certificate, "not_valid_after"),
         hosts=_hosts(certificate.extensions),
         fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
-        key=hashlib.sha256(key).hexdigest(),
     )
 
 

@@ -127,8 +127,7 @@ async def main():
     )
     async with LocalClient.connect(sys.argv[1]) as client:
         paths = Paths(config=sys.argv[2])
-        serving = bridge(settings, paths, client, alive=lambda: True, begin_anew=lambda: None)
-        async with serving as ports:
+        async with bridge(settings, paths, client, alive=lambda: True) as ports:
             print(*ports, flush=True)
             await asyncio.Event().wait()
 

@@ -27,9 +27,9 @@ class Pair(NamedTuple):
 class Authority:
     """One CA."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "Joblet-CA") -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _name("Joblet-CA", ["CA"])
+        self._name = _name(name, ["CA"])
         self._certificate = self._sign(self._name, self._key.public_key(), is_ca=True)
         self.pem = self._certificate.public_bytes(serialization.Encoding.PEM)
 

@@ -107,7 +107,7 @@ async def start(authority: Authority, tmp_path: Path) -> AsyncIterator[Start]:
             paths = Paths(config=str(tmp_path))
             serving = await stack.enter_async_context(AsyncExitStack())
             ports = await serving.enter_async_context(
-                bridge(config, paths, host, alive=lambda: True, begin_anew=lambda: None)
+                bridge(config, paths, host, alive=lambda: True)
             )
 
             def connect(pair: Pair | None, *, listener: int = 0, **options: int) -> Remote:

@@ -31,6 +31,7 @@ from joblet.bridge.credentials import Credentials
 from joblet.bridge.https import server as https
 from joblet.bridge.lookups import Lookups
 from joblet.bridge.ownership import Ownership
+from joblet.bridge.waits import Waits
 from joblet.client.api import GAP, STDERR, STDOUT, LogPiece, LogRequest
 from joblet.client.follow import Watches, pieces
 from joblet.config import BridgeConfig, ConfigError
@@ -113,12 +114,15 @@ async def open_site(authority: Authority, tmp_path: Path) -> AsyncIterator[Open]
             )
             lookups = Lookups(host)
             stack.push_async_callback(lookups.close)
+            waits = Waits(host, lookups)
+            stack.push_async_callback(waits.close)
             serving = await stack.enter_async_context(AsyncExitStack())
             [port] = await serving.enter_async_context(
                 https.serving(
                     config,
                     Credentials(str(pki)),
                     host,
+                    waits,
                     Ownership(lookups, own_jobs_only=config.own_jobs_only),
                     heartbeat_s=heartbeat_s,
                 )
@@ -756,9 +760,10 @@ async def test_certificates_that_openssl_refuses_do_not_take_the_place_of_good_o
     assert len(lines) == 1
     assert lines[0].startswith("new certificates are not used for HTTPS, the old ones stay: ")
     config = BridgeConfig(https_listeners=("127.0.0.1:0",))
-    ownership = Ownership(Lookups(site.host), own_jobs_only=False)
+    lookups = Lookups(site.host)
+    waits, ownership = Waits(site.host, lookups), Ownership(lookups, own_jobs_only=False)
     with pytest.raises(ConfigError, match="cannot be used for HTTPS"):
-        async with https.serving(config, Credentials(str(site.pki)), site.host, ownership):
+        async with https.serving(config, Credentials(str(site.pki)), site.host, waits, ownership):
             pass
 
 

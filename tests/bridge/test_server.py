@@ -72,7 +72,6 @@ async def test_a_port_that_is_taken_is_an_error_that_names_it(
             Paths(config=str(ground.config_folder)),
             FakeClient(),
             alive=lambda: True,
-            begin_anew=lambda: None,
         ):
             pass
 

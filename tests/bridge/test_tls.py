@@ -40,10 +40,7 @@ from tests.fakes.client import FakeClient
 async def main():
     settings = BridgeConfig(listeners=("127.0.0.1:0",), stop_grace_usec=0)
     paths = Paths(config=sys.argv[1])
-    serving = bridge(
-        settings, paths, FakeClient(), alive=lambda: True, begin_anew=lambda: None
-    )
-    async with serving as [port]:
+    async with bridge(settings, paths, FakeClient(), alive=lambda: True) as [port]:
         print(port, flush=True)
         await asyncio.to_thread(sys.stdin.read)
 
@@ -204,6 +201,39 @@ async def test_a_revoked_certificate_is_refused_without_a_restart(ground: Ground
     await ada("ListJobs")
 
 
+async def test_who_came_in_by_an_authority_that_is_taken_away_is_refused(ground: Ground) -> None:
+    """On a connection that is there, too, unary calls and streams; others go on."""
+    folder = ground.config_folder / "pki/bridge"
+    other = Authority("Other-CA")
+    (folder / "trusted.crt").write_bytes(other.pem)
+    await ground.user()("ListJobs")  # a new connection makes the bridge look at once
+    ground.host.jobs[job_id(1)] = job(1)
+    more = asyncio.Event()
+
+    async def log(_job: str, _request: object) -> object:
+        yield LogPiece(BOTH, 0, b"before\n")
+        await more.wait()
+        yield LogPiece(BOTH, 0, b"after\n")
+
+    ground.host.log = log  # type: ignore[method-assign,assignment]
+    guest, ada = ground.connect(other.issue("eve", "admin")), ground.user()
+    await guest("ListJobs")
+    await ada("ListJobs")
+    call = guest.start("GetJobLogs", pb.GetJobLogsRequest(uuid=job_id(1)))
+    assert (await call.read()).payload == b"before\n"
+
+    (folder / "trusted.crt").unlink()
+    await ground.user()("ListJobs")
+    code, details = await guest.refused("ListJobs")
+    assert code == "UNAUTHENTICATED"
+    assert details.endswith("who signed the certificate of CN=eve,OU=admin,O=Joblet is not trusted")
+    more.set()
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await call.read()
+    assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    await ada("ListJobs")
+
+
 async def test_a_stream_gives_a_revoked_certificate_not_a_byte_more(ground: Ground) -> None:
     ground.host.jobs[job_id(1)] = job(1)
     more = asyncio.Event()
@@ -253,22 +283,6 @@ async def test_a_certificate_that_expires_is_refused_on_connections_that_are_the
     assert details.endswith("the certificate of CN=eve,OU=viewer,O=Joblet has expired")
 
 
-async def test_a_bridge_begins_anew_without_an_authority_that_is_taken_away(
-    authority: Authority, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Who was let in by it holds a connection that no handshake looks at again."""
-    folder = tmp_path / "pki/bridge"
-    authority.write_server(folder)
-    (folder / "trusted.crt").write_bytes(Authority().pem)
-    settings, paths = BridgeConfig(listeners=("127.0.0.1:0",)), Paths(config=str(tmp_path))
-    begun = asyncio.Event()
-    async with bridge(settings, paths, FakeClient(), alive=lambda: True, begin_anew=begun.set):
-        (folder / "trusted.crt").unlink()
-        async with asyncio.timeout(PATIENCE_S):
-            await begun.wait()
-    assert "an authority is not trusted any more" in caplog.text
-
-
 @pytest.mark.parametrize("file", ["ca.crt", "server.pem", "crl.pem"])
 async def test_a_bridge_does_not_start_without_its_certificates(
     authority: Authority, tmp_path: Path, file: str
@@ -277,7 +291,5 @@ async def test_a_bridge_does_not_start_without_its_certificates(
     (tmp_path / "pki/bridge" / file).unlink()
     settings, paths = BridgeConfig(listeners=("127.0.0.1:0",)), Paths(config=str(tmp_path))
     with pytest.raises(ConfigError, match=f"{file}: No such file"):
-        async with bridge(
-            settings, paths, FakeClient(), alive=lambda: True, begin_anew=lambda: None
-        ):
+        async with bridge(settings, paths, FakeClient(), alive=lambda: True):
             pass

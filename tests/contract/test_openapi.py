@@ -11,7 +11,6 @@ import pytest
 
 from joblet.bridge.https import documents, events
 from joblet.bridge.https.server import OPERATIONS, Service
-from joblet.bridge.identity import Identities
 from joblet.bridge.ownership import Ownership
 from joblet.client.api import GAP, STDERR, STDOUT, JobPage, JobStatus, LogPiece, job_status
 from joblet.errors import InvalidSpec
@@ -91,7 +90,7 @@ def test_the_checker_finds_what_is_wrong() -> None:
 
 def test_every_route_is_described_and_there_is_no_other() -> None:
     host = FakeClient()
-    service = Service(host, Ownership(None, own_jobs_only=False), Identities(None))  # type: ignore[arg-type]
+    service = Service(host, None, Ownership(None, own_jobs_only=False), None)  # type: ignore[arg-type]
     routes = {
         (route.resource.canonical, route.method.lower())
         for route in service.application().router.routes()

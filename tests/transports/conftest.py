@@ -176,7 +176,7 @@ class Host:
             self._authority.write_server(self._folder / "pki/bridge")
             config = BridgeConfig(listeners=("127.0.0.1:0",), stop_grace_usec=100_000)
             paths = Paths(config=str(self._folder))
-            serving = bridge(config, paths, client, alive=lambda: True, begin_anew=lambda: None)
+            serving = bridge(config, paths, client, alive=lambda: True)
             [port] = await stack.enter_async_context(serving)
             self._write_nodes(port)
             self._up.set()

@@ -36,14 +36,7 @@ async def serve(settings: BridgeConfig, paths: Paths) -> None:
         client = await stack.enter_async_context(LocalClient.connect())
         alive = client.closed
         await stack.enter_async_context(
-            bridge(
-                settings,
-                paths,
-                client,
-                alive=lambda: not alive.done(),
-                # the service manager starts a new one
-                begin_anew=stop.set,
-            )
+            bridge(settings, paths, client, alive=lambda: not alive.done())
         )
         notify.ready(f"listening on {', '.join(settings.listeners)}")
         stack.callback(notify.stopping)

@@ -51,7 +51,8 @@ class CredentialSet:
     roots: bytes
     revoked: frozenset[int]
     expires: datetime
-    authorities: frozenset[str]  # their keys, by digest
+    own: tuple[pki.Certificate, ...]  # of ca.crt
+    others: tuple[pki.Certificate, ...]  # of trusted.crt
 
     def is_revoked(self, serial: int) -> bool:
         """True when the peer with this serial number must be refused."""
@@ -70,9 +71,12 @@ class Credentials:
         self._clock = clock or _now
         self._lock = threading.Lock()
         self._warned = False
-        self._withdrawn = False
         self._seen = self._stamps()
         self._current = self._load()
+        # Every authority that a connection may have come in by.
+        self._own_ever = frozenset(self._current.own)
+        self._others_ever = frozenset(self._current.others)
+        self._has_withdrawn = False
         self._warn_of_expiry()
 
     def current(self) -> CredentialSet:
@@ -80,13 +84,18 @@ class Credentials:
         return self._current
 
     @property
-    def withdrawn(self) -> bool:
-        """Whether an authority was taken away since the first set.
+    def has_withdrawn(self) -> bool:
+        """Whether an authority of trusted.crt was trusted once that is not any more.
 
-        A handshake goes by the current set, but says of no connection whom it was let in by: the
-        older ones must end, all of them.
+        It has no revocations here, so that is how its clients are put out, those too that are
+        connected; no connection says by whom it came in. Our own authority is replaced in another
+        spirit: who was let in by its predecessor stays until the connection ends.
         """
-        return self._withdrawn
+        return self._has_withdrawn
+
+    def vouches_for(self, certificate: bytes) -> bool:
+        """Whether one who is trusted, or whom ours has followed, signed a certificate (PEM)."""
+        return pki.is_issued(certificate, (*self._own_ever, *self._current.others))
 
     def now(self) -> datetime:
         """The time by which certificates are judged."""
@@ -112,9 +121,13 @@ class Credentials:
                 return False
             if loaded == self._current:
                 return False
-            if not self._current.authorities <= loaded.authorities:
-                self._withdrawn = True
+            self._own_ever = self._own_ever.union(loaded.own)
+            self._others_ever = self._others_ever.union(loaded.others)
             self._current = loaded
+            # One that was renewed has the same key: it vouches for its older certificate.
+            self._has_withdrawn = not all(
+                one in loaded.others or self.vouches_for(one.pem) for one in self._others_ever
+            )
             self._warned = False
             log.info("new certificates are in use, the server's until %s", loaded.expires)
             self._warn_of_expiry()
@@ -122,21 +135,21 @@ class Credentials:
 
     def _load(self) -> CredentialSet:
         server = self._parsed(_SERVER, pki.Identity.read)
-        authorities = self._parsed(_AUTHORITY, pki.read_certificates)
-        revocations = self._parsed(
-            _REVOCATIONS, lambda data: pki.read_revocations(data, authorities)
-        )
+        own = self._parsed(_AUTHORITY, pki.read_certificates)
+        revocations = self._parsed(_REVOCATIONS, lambda data: pki.read_revocations(data, own))
+        others: tuple[pki.Certificate, ...] = ()
         if os.path.lexists(self._path(_MORE_AUTHORITIES)):
-            authorities += self._parsed(_MORE_AUTHORITIES, pki.read_certificates)
-        if not all(one.kind is pki.Kind.CA for one in authorities):
+            others = self._parsed(_MORE_AUTHORITIES, _none_or_more)
+        if not all(one.kind is pki.Kind.CA for one in (*own, *others)):
             raise pki.CertificateError(f"{self._directory}: a trusted certificate is not of a CA")
         return CredentialSet(
             key=server.key,
             chain=server.chain,
-            roots=b"".join(one.pem for one in authorities),
+            roots=b"".join(one.pem for one in (*own, *others)),
             revoked=frozenset(revocations.entries),
             expires=server.certificate.not_after,
-            authorities=frozenset(one.key for one in authorities),
+            own=own,
+            others=others,
         )
 
     def _parsed(self, name: str, parse: Callable[[bytes], Parsed]) -> Parsed:
@@ -174,6 +187,10 @@ class Credentials:
             self._warned = True
             state = "has expired" if left.days < 0 else "expires soon"
             log.warning("the server's certificate %s (%s): renew it", state, expires)
+
+
+def _none_or_more(data: bytes) -> tuple[pki.Certificate, ...]:
+    return pki.read_certificates(data) if data.strip() else ()
 
 
 def _now() -> datetime:

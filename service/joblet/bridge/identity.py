@@ -2,7 +2,7 @@
 
 gRPC has verified the certificate against our authorities in the handshake. Read here is the
 certificate itself and not gRPC's text of the subject, which cannot tell a comma in a name from one
-between. Whether it was revoked or has expired since is asked for every call.
+between. Whether it was revoked, has expired or is no longer trusted is asked for every call.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Identity(NamedTuple):
     role: Role | None
     serial: int
     expires: datetime
+    certificate: bytes  # PEM
 
     @property
     def remote(self) -> Remote:
@@ -52,6 +53,8 @@ class Identities:
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
         self._known: OrderedDict[bytes, Identity] = OrderedDict()
+        self._vouched: dict[bytes, bool] = {}  # by whom now, of certificates
+        self._asked = credentials.current()  # who was asked
 
     def of(self, context: AuthContext) -> Identity:
         """The holder of the certificate in a call's auth context. Raises Unidentified."""
@@ -73,11 +76,25 @@ class Identities:
         return known
 
     def check(self, identity: Identity) -> None:
-        """Raises Unidentified for a holder whose certificate was revoked or has expired since."""
+        """Raises Unidentified for a holder whose certificate is not good any more."""
         if self._credentials.now() > identity.expires:
             raise Unidentified(f"the certificate of {identity.subject} has expired")
         if self._credentials.current().is_revoked(identity.serial):
             raise Unidentified(f"the certificate of {identity.subject} is revoked")
+        if self._credentials.has_withdrawn and not self._is_vouched_for(identity):
+            raise Unidentified(f"who signed the certificate of {identity.subject} is not trusted")
+
+    def _is_vouched_for(self, identity: Identity) -> bool:
+        """Whether somebody who is trusted signed it; not through an authority in between."""
+        current = self._credentials.current()
+        if current is not self._asked or len(self._vouched) > _KNOWN_MAX:
+            self._vouched.clear()
+            self._asked = current
+        vouched = self._vouched.get(identity.certificate)
+        if vouched is None:
+            vouched = self._credentials.vouches_for(identity.certificate)
+            self._vouched[identity.certificate] = vouched
+        return vouched
 
 
 def read(certificate: bytes) -> Identity:
@@ -87,4 +104,4 @@ def read(certificate: bytes) -> Identity:
     except JobletError as err:
         raise Unidentified(f"the client certificate cannot be read ({err})") from err
     subject = found.subject[:_SUBJECT_MAX] or "(no subject)"
-    return Identity(subject, found.role, found.serial, found.not_after)
+    return Identity(subject, found.role, found.serial, found.not_after, found.pem)

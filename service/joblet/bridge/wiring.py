@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -26,25 +25,15 @@ from joblet.paths import Paths
 from joblet.rpc import methods
 from joblet.rpc.tls import require_tls_1_3
 
-log = logging.getLogger(__name__)
-
 # Within this time a certificate that was revoked is refused on connections that are there.
 _LOOK_S = 1.0
 
 
 @asynccontextmanager
 async def bridge(
-    settings: BridgeConfig,
-    paths: Paths,
-    client: JobletClient,
-    *,
-    alive: Callable[[], bool],
-    begin_anew: Callable[[], None],
+    settings: BridgeConfig, paths: Paths, client: JobletClient, *, alive: Callable[[], bool]
 ) -> AsyncIterator[tuple[int, ...]]:
-    """Serving while the context lasts; the ports of all listeners. Raises ConfigError.
-
-    begin_anew is called when no connection that is there may stay.
-    """
+    """Serving while the context lasts; the ports of all listeners. Raises ConfigError."""
     require_tls_1_3()
     refuse_half_messages()
     try:
@@ -61,7 +50,7 @@ async def bridge(
         "grpc.health.v1.Health": HealthServicer(alive),
         **dict.fromkeys({one.service for one in methods.REFLECTION}, ReflectionServicer()),
     }
-    watch = asyncio.create_task(_watch(credentials, begin_anew))
+    watch = asyncio.create_task(_watch(credentials))
     try:
         async with AsyncExitStack() as stack:
             ports = await stack.enter_async_context(
@@ -77,7 +66,7 @@ async def bridge(
                     ) from err
 
                 ports += await stack.enter_async_context(
-                    https.serving(settings, credentials, client, ownership)
+                    https.serving(settings, credentials, client, waits, ownership)
                 )
             yield ports
     finally:
@@ -88,9 +77,7 @@ async def bridge(
         await lookups.close()
 
 
-async def _watch(credentials: Credentials, begin_anew: Callable[[], None]) -> None:
-    while not credentials.withdrawn:
+async def _watch(credentials: Credentials) -> None:
+    while True:
         await asyncio.sleep(_LOOK_S)
         credentials.changed()
-    log.warning("an authority is not trusted any more: every connection ends")
-    begin_anew()

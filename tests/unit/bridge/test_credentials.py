@@ -19,6 +19,7 @@ from joblet.model.roles import Role
 NOW = datetime.now(UTC)
 CA = pki.Authority.new("here", now=NOW)
 OTHER_CA = pki.Authority.new("there", now=NOW)
+THIRD_CA = pki.Authority.new("elsewhere", now=NOW)
 LOGGER = "joblet.bridge.credentials"
 
 
@@ -148,25 +149,49 @@ def test_more_authorities_are_trusted_beside_ours(directory: Path) -> None:
     assert held.current().roots == CA.certificate.pem
 
 
-def test_an_authority_that_is_taken_away_is_remembered(directory: Path) -> None:
+def test_who_was_let_in_by_an_authority_that_is_taken_away_is_known(directory: Path) -> None:
     held = Credentials(str(directory))
+    ours, theirs = (
+        ca.issue_client("ada", role=Role.ADMIN, now=NOW).certificate.pem for ca in (CA, OTHER_CA)
+    )
     put(directory, "trusted.crt", OTHER_CA.certificate.pem)
     assert held.changed()
-    assert not held.withdrawn
-    (directory / "trusted.crt").unlink()
+    assert not held.has_withdrawn
+    assert held.vouches_for(ours)
+    assert held.vouches_for(theirs)
+    # an empty file names nobody
+    put(directory, "trusted.crt", b"\n")
     assert held.changed()
-    assert held.withdrawn
-    # Who was let in by it may still be there.
+    assert held.has_withdrawn
+    assert held.vouches_for(ours)
+    assert not held.vouches_for(theirs)
+    # half a file was seen, or somebody thought better of it
     put(directory, "trusted.crt", OTHER_CA.certificate.pem)
     assert held.changed()
-    assert held.withdrawn
+    assert not held.has_withdrawn
 
 
 def test_an_authority_that_is_renewed_is_the_same(directory: Path) -> None:
+    put(directory, "trusted.crt", OTHER_CA.certificate.pem)
     held = Credentials(str(directory))
-    put(directory, "ca.crt", CA.renewed(now=NOW + timedelta(days=1)).certificate.pem)
+    renewed = OTHER_CA.renewed(now=NOW + timedelta(days=1)).certificate
+    assert renewed != OTHER_CA.certificate
+    put(directory, "trusted.crt", renewed.pem)
     assert held.changed()
-    assert not held.withdrawn
+    assert not held.has_withdrawn
+
+
+def test_our_own_authority_is_followed_by_another_and_not_withdrawn(directory: Path) -> None:
+    put(directory, "trusted.crt", THIRD_CA.certificate.pem)
+    held = Credentials(str(directory))
+    old = CA.issue_client("ada", role=Role.ADMIN, now=NOW).certificate.pem
+    put_all(directory, ca=OTHER_CA)
+    assert held.changed()
+    assert not held.has_withdrawn
+    (directory / "trusted.crt").unlink()
+    assert held.changed()
+    assert held.has_withdrawn
+    assert held.vouches_for(old)
 
 
 def test_the_same_content_again_is_no_change(directory: Path) -> None:

@@ -29,6 +29,7 @@ from joblet.bridge.librarylog import on_one_line
 from joblet.bridge.lookups import checked
 from joblet.bridge.ownership import Ownership, belongs
 from joblet.bridge.roles import refusal
+from joblet.bridge.waits import Waits
 from joblet.client.api import JobletClient, JobStatus, LogRequest
 from joblet.config import BridgeConfig
 from joblet.errors import JobletError, Unreachable
@@ -116,12 +117,14 @@ class Service:
     def __init__(
         self,
         client: JobletClient,
+        waits: Waits,
         ownership: Ownership,
         identities: Identities,
         *,
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
         self._client = client
+        self._waits = waits
         self._ownership = ownership
         self._identities = identities
         self._heartbeat_s = heartbeat_s
@@ -288,8 +291,7 @@ class Service:
             if not wanted.follow:
                 return await self._client.status(status.id)
             async with asyncio.timeout(_END_PATIENCE_S):
-                usec = round(_END_PATIENCE_S * 1e6)
-                return await self._client.wait(status.id, timeout_usec=usec)
+                return await self._waits.until_ended(status.id, round(_END_PATIENCE_S * 1e6))
         except (TimeoutError, JobletError) as err:
             # All of the log was sent; that the job was deleted meanwhile takes nothing away.
             log.debug("%s: its log has ended, and no news of its end: %s", status.id, err)
@@ -301,13 +303,14 @@ async def serving(
     config: BridgeConfig,
     credentials: Credentials,
     client: JobletClient,
+    waits: Waits,
     ownership: Ownership,
     *,
     heartbeat_s: float = HEARTBEAT_S,
 ) -> AsyncIterator[tuple[int, ...]]:
     """Serve while the context lasts; the ports, in order of the listeners. Raises ConfigError."""
     use_small_buffers()
-    service = Service(client, ownership, Identities(credentials), heartbeat_s=heartbeat_s)
+    service = Service(client, waits, ownership, Identities(credentials), heartbeat_s=heartbeat_s)
     # No request here has a body. One that is there waits unread, a few KiB of it, as it came:
     # unpacked it would be a thousand times as much.
     runner = web.AppRunner(
