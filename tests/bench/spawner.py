@@ -35,6 +35,8 @@ def run(commands: Sequence[list[str]], concurrency: int) -> Batch:
         before, command = started.pop(pid)
         seconds.append(time.perf_counter() - before)
         if status != 0:
+            for other in started:
+                os.waitpid(other, 0)
             code = os.waitstatus_to_exitcode(status)
             raise RuntimeError(f"{' '.join(command)} ended with {code}")
     return Batch(seconds, time.perf_counter() - begin)
