@@ -194,10 +194,11 @@ def is_issued(certificate: bytes, authorities: Iterable[Certificate]) -> bool:
 
 
 def _is_signed(certificate: x509.Certificate, key: object) -> bool:
+    """Whether the key did it, in a way that can be looked at; else it counts as not signed."""
     # x509.Certificate.verify_directly_issued_by came with version 40 of the library.
     signature, data = certificate.signature, certificate.tbs_certificate_bytes
-    digest = certificate.signature_hash_algorithm
     try:
+        digest = certificate.signature_hash_algorithm
         if isinstance(key, ec.EllipticCurvePublicKey) and digest is not None:
             key.verify(signature, data, ec.ECDSA(digest))
         elif isinstance(key, rsa.RSAPublicKey) and digest is not None:
@@ -206,7 +207,7 @@ def _is_signed(certificate: x509.Certificate, key: object) -> bool:
             key.verify(signature, data)
         else:
             return False
-    except InvalidSignature:
+    except (InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
 

@@ -201,12 +201,8 @@ async def test_a_revoked_certificate_is_refused_without_a_restart(ground: Ground
     await ada("ListJobs")
 
 
-async def test_who_came_in_by_an_authority_that_is_taken_away_is_refused(ground: Ground) -> None:
-    """On a connection that is there, too, unary calls and streams; others go on."""
-    folder = ground.config_folder / "pki/bridge"
-    other = Authority("Other-CA")
-    (folder / "trusted.crt").write_bytes(other.pem)
-    await ground.user()("ListJobs")  # a new connection makes the bridge look at once
+def held_log(ground: Ground) -> asyncio.Event:
+    """A running job, number 1, whose log goes on from "before" to "after" when this is set."""
     ground.host.jobs[job_id(1)] = job(1)
     more = asyncio.Event()
 
@@ -216,6 +212,16 @@ async def test_who_came_in_by_an_authority_that_is_taken_away_is_refused(ground:
         yield LogPiece(BOTH, 0, b"after\n")
 
     ground.host.log = log  # type: ignore[method-assign,assignment]
+    return more
+
+
+async def test_who_came_in_by_an_authority_that_is_taken_away_is_refused(ground: Ground) -> None:
+    """On a connection that is there, too, unary calls and streams; others go on."""
+    folder = ground.config_folder / "pki/bridge"
+    other = Authority("Other-CA")
+    (folder / "trusted.crt").write_bytes(other.pem)
+    await ground.user()("ListJobs")  # a new connection makes the bridge look at once
+    more = held_log(ground)
     guest, ada = ground.connect(other.issue("eve", "admin")), ground.user()
     await guest("ListJobs")
     await ada("ListJobs")
@@ -235,15 +241,7 @@ async def test_who_came_in_by_an_authority_that_is_taken_away_is_refused(ground:
 
 
 async def test_a_stream_gives_a_revoked_certificate_not_a_byte_more(ground: Ground) -> None:
-    ground.host.jobs[job_id(1)] = job(1)
-    more = asyncio.Event()
-
-    async def log(_job: str, _request: object) -> object:
-        yield LogPiece(BOTH, 0, b"before\n")
-        await more.wait()
-        yield LogPiece(BOTH, 0, b"after\n")
-
-    ground.host.log = log  # type: ignore[method-assign,assignment]
+    more = held_log(ground)
     stolen = ground.authority.issue("eve", "viewer")
     call = ground.connect(stolen).start("GetJobLogs", pb.GetJobLogsRequest(uuid=job_id(1)))
     assert (await call.read()).payload == b"before\n"
@@ -261,15 +259,7 @@ async def test_a_certificate_that_expires_is_refused_on_connections_that_are_the
     later = timedelta(0)
     monkeypatch.setattr(credentials, "_now", lambda: datetime.now(UTC) + later)
     ground = await start()
-    ground.host.jobs[job_id(1)] = job(1)
-    more = asyncio.Event()
-
-    async def log(_job: str, _request: object) -> object:
-        yield LogPiece(BOTH, 0, b"before\n")
-        await more.wait()
-        yield LogPiece(BOTH, 0, b"after\n")
-
-    ground.host.log = log  # type: ignore[method-assign,assignment]
+    more = held_log(ground)
     user = ground.user("viewer", "eve")
     call = user.start("GetJobLogs", pb.GetJobLogsRequest(uuid=job_id(1)))
     assert (await call.read()).payload == b"before\n"

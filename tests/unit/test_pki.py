@@ -9,8 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -432,3 +437,56 @@ async def test_a_client_with_tls_1_2_is_refused(files: Files) -> None:
     client.maximum_version = ssl.TLSVersion.TLSv1_2
     with pytest.raises((ssl.SSLError, ConnectionError)):
         await shake_hands(server_context(files), client)
+
+
+# who signed them
+
+
+def signed(by: Any, subject: str = "somebody", issuer: str = "CA") -> pki.Certificate:
+    """A certificate of a CA with a key of its own, signed with this one."""
+    own = by if subject == issuer else ec.generate_private_key(ec.SECP256R1())
+    of, at = (
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in (issuer, subject)
+    )
+    made = (
+        x509.CertificateBuilder(of, at)
+        .public_key(own.public_key())
+        .serial_number(7)
+        .not_valid_before(NOW)
+        .not_valid_after(NOW + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(by, None if isinstance(by, WITHOUT_DIGEST) else hashes.SHA256())
+    )
+    return pki.read_certificate(made.public_bytes(serialization.Encoding.PEM))
+
+
+WITHOUT_DIGEST = (ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)
+
+
+@pytest.mark.parametrize(
+    ("new_key", "told"),
+    [
+        (lambda: ec.generate_private_key(ec.SECP256R1()), True),
+        (lambda: rsa.generate_private_key(65537, 2048), True),
+        (ed25519.Ed25519PrivateKey.generate, True),
+        # of a kind that is not looked at: nobody is let in by it
+        (ed448.Ed448PrivateKey.generate, False),
+    ],
+    ids=["EC", "RSA", "Ed25519", "Ed448"],
+)
+def test_who_signed_a_certificate_is_known(new_key: Callable[[], Any], told: bool) -> None:
+    key, namesake = new_key(), new_key()
+    authority, other = (signed(one, "CA", "CA") for one in (key, namesake))
+    issued = signed(key)
+    assert pki.is_issued(issued.pem, [authority]) is told
+    assert pki.is_issued(issued.pem, [other, authority]) is told
+    assert pki.is_issued(authority.pem, [authority]) is told
+    # the same name is not enough, nor is the same key
+    assert not pki.is_issued(issued.pem, [other])
+    assert not pki.is_issued(issued.pem, [signed(key, "another", "another")])
+    assert not pki.is_issued(issued.pem, [])
+
+
+def test_who_signed_garbage_is_not_asked() -> None:
+    with pytest.raises(pki.CertificateError, match="no usable certificate"):
+        pki.is_issued(b"garbage", [CA.certificate])

@@ -53,8 +53,9 @@ class Identities:
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
         self._known: OrderedDict[bytes, Identity] = OrderedDict()
-        self._vouched: dict[bytes, bool] = {}  # by whom now, of certificates
-        self._asked = credentials.current()  # who was asked
+        # Certificates, and whether somebody of the set beside it vouches for them.
+        self._vouched: dict[bytes, bool] = {}
+        self._asked = credentials.current()
 
     def of(self, context: AuthContext) -> Identity:
         """The holder of the certificate in a call's auth context. Raises Unidentified."""

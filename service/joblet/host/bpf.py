@@ -1,8 +1,8 @@
 """Pure: what each system call gets, to the classic BPF program that seccomp(2) takes.
 
 libseccomp writes such programs too, but gives every call a leaf of its own and cannot say both
-"refused" and "unknown" for one call. Here neighbours with the same fate share a leaf: a third of
-the instructions, which the kernel checks and compiles anew for every job.
+"refused" and "unknown" for one call. Here neighbours with the same fate share a leaf: half of the
+instructions, which the kernel checks and compiles anew for every job.
 
 Sources: seccomp(2), bpf(4), Documentation/userspace-api/seccomp_filter.rst.
 """
