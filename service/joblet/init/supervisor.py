@@ -3,6 +3,9 @@
 Lives in joblet-supervisors.service, outside the job's scope, from just before the job until just
 after it; needs neither jobletd nor joblet-init while the job runs. If it is killed, joblet-init
 forks a replacement, which gets the same descriptors and finishes the work.
+
+Long, because birth, pump, end and record are one order of events that a replacement enters at any
+point: what each leaves for the next is only seen side by side.
 """
 
 from __future__ import annotations
