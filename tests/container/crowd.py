@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tests.container.jobs import DAEMON, Jobs, ctl, main_pid, outcome
+from tests.container.jobs import BORN_DEAD, DAEMON, Jobs, ctl, main_pid, outcome
 from tests.grounds.machine import BootedMachine
 
 JOBS = 1000
@@ -33,8 +33,7 @@ SETTINGS = f"[jobs]\nmax_running = {POOL}\n\n[ids]\ncount = {POOL}\n"
 # without a daemon there is nobody to start them, and the next one takes them up again.
 KILLED = (
     r"jobletd\.service: (Main process exited, code=killed|Failed with result|Scheduled restart)",
-    r"joblet-[-0-9a-f]+\.scope: (No PIDs left to attach|Failed with result 'resources')",
-    r"Failed to start joblet-[-0-9a-f]+\.scope",
+    *BORN_DEAD,
 )
 # The first line of what it says is its range; the shell alone, because each program costs.
 _SAY = "read -r inside outside count </proc/self/uid_map; echo $outside"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.container.jobs import (
+    BORN_DEAD,
     DAEMON,
     HELPER,
     SECOND,
@@ -320,9 +321,7 @@ SCENARIOS = {
     r"\.service: (Main process exited, code=killed|Failed with result 'signal')",
     r"\.service: Scheduled restart job",
     r"Failed to start jobletd\.service",
-    # A process that ended in set-up before it was in its scope.
-    r"\.scope: (Failed to add PIDs|No PIDs left to attach|PID \d+ vanished before)",
-    r"\.scope: Failed with result 'resources'|Failed to start joblet-",
+    *BORN_DEAD,
     r"its supervisor (ended with (-9|1)|is gone)",
     r"(launch failed|starting again): ",
 )

@@ -14,6 +14,7 @@ import pytest
 from joblet.init.anchor import HOME_CGROUP
 from joblet.records import run as run_record
 from tests.container.jobs import (
+    BORN_DEAD,
     DAEMON,
     HELPER,
     SECOND,
@@ -323,7 +324,9 @@ def test_no_question_is_lost_while_the_daemon_is_restarted(machine: Machine, job
     assert int(said) > 0
 
 
-@pytest.mark.journal_allows(*KILLED, r"joblet-init: .*with \d+ jobs under way", "starting again")
+@pytest.mark.journal_allows(
+    *KILLED, *BORN_DEAD, r"joblet-init: .*with \d+ jobs under way", "starting again"
+)
 @pytest.mark.parametrize("blow", [kill_daemon, kill_helper, restart_helper, kill_both])
 def test_storm_of_starts_runs_every_job_exactly_once(
     machine: Machine, jobs: Jobs, blow: Callable[[Machine], None]
