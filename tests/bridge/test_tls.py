@@ -110,14 +110,22 @@ async def test_who_has_no_good_certificate_is_refused_and_logged_once(
     assert "did not return a certificate" in lines[0].lower().replace("_", " ")
 
 
-def handshake(port: int, pair: Pair, folder: Path, version: ssl.TLSVersion) -> str:
-    """What TLS version a client gets that takes this one and no other."""
+def client_context(
+    pair: Pair, config_folder: Path, folder: Path, version: ssl.TLSVersion
+) -> ssl.SSLContext:
+    """A client of HTTP/2 that speaks this version of TLS and no other."""
     (folder / "client.pem").write_bytes(pair.certificate + pair.key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(folder / "pki/bridge/ca.crt")
+    context.load_verify_locations(config_folder / "pki/bridge/ca.crt")
     context.load_cert_chain(folder / "client.pem")
     context.minimum_version = context.maximum_version = version
     context.set_alpn_protocols(["h2"])
+    return context
+
+
+def handshake(port: int, pair: Pair, folder: Path, version: ssl.TLSVersion) -> str:
+    """What TLS version a client gets that takes this one and no other."""
+    context = client_context(pair, folder, folder, version)
     with (
         socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as plain,
         context.wrap_socket(plain, server_hostname=SERVER_NAME) as secure,
@@ -137,6 +145,35 @@ async def test_tls_1_2_is_refused_and_logged_once(
     lines = [line for line in alone.end().splitlines() if "Handshake failed" in line]
     assert len(lines) == 1
     assert "no shared cipher" in lines[0].lower().replace("_", " ")
+
+
+def last_of(stranger: socket.socket) -> bytes:
+    """What the bridge has to say to the end of the connection."""
+    stranger.settimeout(PATIENCE_S)
+    said = b""
+    while data := stranger.recv(1 << 16):
+        said = data
+    return said
+
+
+async def test_who_connects_and_says_nothing_is_hung_up_on(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("joblet.bridge.server.HANDSHAKE_S", 1.0)
+    ground = await start()
+    address = ("127.0.0.1", ground.ports[0])
+    pair = ground.authority.issue("ada", "admin")
+    context = client_context(pair, ground.config_folder, tmp_path, ssl.TLSVersion.TLSv1_3)
+    with (
+        socket.create_connection(address) as silent,
+        socket.create_connection(address) as halfway,
+        socket.create_connection(address) as greeted,
+        await asyncio.to_thread(context.wrap_socket, greeted, server_hostname=SERVER_NAME) as known,
+    ):
+        halfway.sendall(b"\x16\x03\x01")
+        for stranger in (silent, halfway, known):
+            await asyncio.to_thread(last_of, stranger)
+    await ground.user()("ListJobs")
 
 
 async def test_plain_text_is_not_spoken(ground: Ground) -> None:

@@ -21,7 +21,7 @@ from joblet.bridge.identity import Identities
 from joblet.bridge.librarylog import on_one_line
 from joblet.bridge.ownership import Ownership
 from joblet.bridge.servicers import unavailable
-from joblet.bridge.tls import server_credentials
+from joblet.bridge.tls import HANDSHAKE_S, server_credentials
 from joblet.config import BridgeConfig, ConfigError
 from joblet.rpc import methods
 from joblet.rpc.dialects import Dialect
@@ -121,6 +121,7 @@ def _options(config: BridgeConfig) -> list[tuple[str, int]]:
         ("grpc.max_send_message_length", config.max_message),
         ("grpc.max_metadata_size", _HEADERS_MAX_BYTES),
         ("grpc.max_concurrent_streams", config.max_streams),
+        ("grpc.server_handshake_timeout_ms", round(HANDSHAKE_S * 1000)),
         # A second bridge must fail to start, not take half of the calls.
         ("grpc.so_reuseport", 0),
         *_KEEPALIVE,

@@ -6,6 +6,10 @@ import grpc
 
 from joblet.bridge.credentials import Credentials, CredentialSet
 
+# A connection that has not begun to speak by then ends, on either port: a stranger must not hold
+# on to what costs him nothing. (The library's own two minutes are long for that.)
+HANDSHAKE_S = 10.0
+
 
 def server_credentials(credentials: Credentials) -> object:
     """What one secure port is opened with.

@@ -16,14 +16,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from joblet.bridge.credentials import Credentials, CredentialSet
+from joblet.bridge.tls import HANDSHAKE_S
 from joblet.config import ConfigError
 
 log = logging.getLogger(__name__)
 
 _BACKLOG = 512
-# Who opens connections and says nothing can keep so many others waiting, for so long.
+# Who opens connections and says nothing can keep so many others waiting.
 _HANDSHAKES_MAX = 256
-_HANDSHAKE_S = 10.0
 # After an accept that failed, as when all descriptors are taken: trying at once would only spin.
 _PAUSE_S = 1.0
 # Each connection has a buffer of its own for what its client sends, which is little; asyncio makes
@@ -104,7 +104,7 @@ class Listener:
                 self._protocol,
                 connection,
                 ssl=self._current(),
-                ssl_handshake_timeout=_HANDSHAKE_S,
+                ssl_handshake_timeout=HANDSHAKE_S,
             )
         except ssl.SSLError as err:
             log.warning("handshake with %s failed: %s", peer, err)
