@@ -5,9 +5,9 @@
 The daemon's own sampler, adapter and files, in a loop of their own, over a tree of cgroup files
 with all controllers as a job with work to do has them, on a memory file system; the samples go to
 the disk that TMPDIR names. The kernel's part of reading a counter is not in it: `--cgroups real`
-makes as many empty cgroups below this process's own instead, where the host lets it, and then the
-counters are those that the host has. The cost of the loop itself is measured without a job and
-taken off. A missed bar is a line of the table, not a failure.
+makes as many cgroups with two processes below this process's own instead, where the host lets it,
+and then the counters are those that the host has. The cost of the loop itself is measured without
+a job and taken off. A missed bar is a line of the table, not a failure.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -57,6 +58,7 @@ _MEMORY_STAT = "".join(
     f"{name} {number * 4096}\n" for number, name in enumerate(_MEMORY_NAMES.split())
 )
 _FILES = {
+    "cgroup.procs": "1234\n1235\n",
     "cpu.stat": "usage_usec 123456789\nuser_usec 100000000\nsystem_usec 23456789\n"
     "core_sched.force_idle_usec 0\nnr_periods 1000\nnr_throttled 10\nthrottled_usec 12345\n"
     "nr_bursts 0\nburst_usec 0\n",
@@ -111,16 +113,33 @@ def _real(jobs: list[Job]) -> Iterator[str]:
     [mount, *_] = [line.split()[1] for line in mounts if line.split()[2] == "cgroup2"]
     root = f"{mount}{own.rstrip('/')}/joblet-bench-{os.getpid()}"
     made: list[str] = []
+    pids: list[int] = []
     try:
         for path in dict.fromkeys(
             part for job in jobs for part in _ancestors(f"{root}/{cgroup.place(job)}", len(root))
         ):
             os.mkdir(path)
             made.append(path)
+        for job in jobs:
+            # One that holds the scope, and one that works.
+            for _ in range(2):
+                pids.append(_sleeper())
+                place = Path(root, cgroup.place(job), "cgroup.procs")
+                place.write_text(str(pids[-1]))
         yield root
     finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
         for path in reversed(made):
             os.rmdir(path)
+
+
+def _sleeper() -> int:
+    if pid := os.fork():
+        return pid
+    signal.pause()
+    os._exit(0)
 
 
 def _ancestors(path: str, root: int) -> Iterator[str]:

@@ -165,9 +165,11 @@ class JobMetrics:
         samples = self._files.read(job.id)
         end_usec = job.finished_usec
         if job.state.terminal and job.started_usec is not None and end_usec is not None:
-            # A look that was under way when the job ended adds nothing to its record.
+            # Also who was given a look from after the end of a job that nobody saw end is given
+            # its totals, by their number. The look itself adds nothing to the record.
+            last = samples[-1].number if samples else 0
             samples = [sample for sample in samples if sample.time_usec < end_usec]
-            samples.append(_final(job, end_usec, samples[-1].number if samples else 0))
+            samples.append(_final(job, end_usec, last))
         return list(rated(samples, started_usec=job.started_usec))
 
     def _tell(self, job_id: str) -> None:

@@ -67,6 +67,17 @@ def tasks(directory: str, fd: int | None = None) -> int | None:
     return None if count is None else max(0, count - _ANCHORS)
 
 
+def occupied(directory: int) -> bool:
+    """Whether a process of the job lives, in its cgroup that is open.
+
+    The kernel does not list one that has ended and was not waited for (cgroup-v2.rst), so where
+    this is true the end of the job is yet to come, also for who waits for its first process.
+    """
+    # The first page is enough: of ten thousand processes two are of interest.
+    listed = data("cgroup.procs", directory, whole=False) or b""
+    return listed.count(b"\n") > _ANCHORS
+
+
 def _host(proc: str) -> HostUsage:
     stat = _there(f"{proc}/stat")
     ticks = [int(word) for word in stat.split("\n", 1)[0].split()[1 : 1 + _STAT_COLUMNS]]
@@ -101,8 +112,8 @@ def text(path: str, directory: int | None = None) -> str | None:
     return None if found is None else found.decode("ascii")
 
 
-def data(path: str, directory: int | None = None) -> bytes | None:
-    """The same as bytes."""
+def data(path: str, directory: int | None = None, *, whole: bool = True) -> bytes | None:
+    """The same as bytes; the first part of them, a page or two, if it need not be whole."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
     except OSError as err:
@@ -111,11 +122,11 @@ def data(path: str, directory: int | None = None) -> bytes | None:
             return None
         raise
     try:
-        part = whole = os.read(fd, _READ_MAX)
-        while len(part) >= _READ_LEAST:
+        part = found = os.read(fd, _READ_MAX)
+        while whole and len(part) >= _READ_LEAST:
             part = os.read(fd, _READ_MAX)
-            whole += part
-        return whole
+            found += part
+        return found
     except OSError as err:
         # the cgroup went while its file was open (kernfs), or the kernel keeps no pressure
         if err.errno in (errno.ENODEV, errno.EOPNOTSUPP):

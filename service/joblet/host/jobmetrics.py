@@ -80,9 +80,10 @@ class JobCounters:
         self._cgroups = cgroups
 
     def sample(self, job: Job) -> Sample | None:
-        """What a job that runs has used up to now; None when its cgroup is gone: it has ended.
+        """What a job that runs has used up to now; None when it has ended, known to us or not.
 
-        Raises HostFailure.
+        A sample is never later than the end that the record of the job will have. Raises
+        HostFailure.
         """
         path = f"{self._cgroups}/{cgroup.place(job)}"
         try:
@@ -91,18 +92,20 @@ class JobCounters:
             except FileNotFoundError:
                 return None
             try:
+                # Right before the counter of CPU time, so that a rate has no pause of ours in it.
+                time_usec, clock_usec = time.time_ns() // 1000, time.monotonic_ns() // 1000
                 values, devices = _counters(directory)
                 tasks = cgroup.tasks("", directory)
+                if not values or not cgroup.occupied(directory):
+                    return None
             finally:
                 os.close(directory)
         except OSError as err:
             raise HostFailure("read the counters of a job", err.errno or 0, path) from err
-        if not values:
-            return None
         spec = job.spec
         return Sample(
-            time_usec=time.time_ns() // 1000,
-            clock_usec=time.monotonic_ns() // 1000,
+            time_usec=time_usec,
+            clock_usec=clock_usec,
             tasks=tasks,
             max_cpu=spec.max_cpu,
             max_memory=spec.max_memory,

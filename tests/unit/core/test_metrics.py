@@ -122,6 +122,24 @@ async def test_a_look_that_came_after_the_end_is_not_part_of_the_history(sampled
     assert [sample.final for sample in samples] == [False, True]
 
 
+async def test_who_was_given_a_look_that_came_after_the_end_is_given_the_totals_too(
+    sampled: Sampled,
+) -> None:
+    """A supervisor notes the end before anybody knows of it, and a lost one does not note it."""
+    job = await sampled.daemon.run()
+    await asyncio.sleep(1)
+    sampled.host.now_usec = EPOCH_USEC + 3_600_000_000
+    late = sampled.host.sample(job)
+    assert late is not None
+    sampled.files.append(job.id, late)
+    given, _ = await sampled.metrics.history(job, after=1)
+    assert [sample.time_usec for sample in given] == [late.time_usec]
+    done = await sampled.finish(job)
+    rest, ended = await sampled.metrics.history(done, after=given[-1].number)
+    assert ended
+    assert [sample.final for sample in rest] == [True]
+
+
 async def test_a_job_that_never_ran_has_no_samples(sampled: Sampled) -> None:
     job = await sampled.daemon.run()
     canceled = (await sampled.finish(job)).__class__

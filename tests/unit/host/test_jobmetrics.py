@@ -15,6 +15,7 @@ from joblet.model.metrics import DeviceIo, Sample
 from tests.unit.host.test_cgroup import ID, JOB
 
 FILES = {
+    "cgroup.procs": "10\n11\n",
     "cpu.stat": "usage_usec 1234\nuser_usec 1000\nsystem_usec 234\nnr_periods 5\n"
     "nr_throttled 4\nthrottled_usec 3\nnr_bursts 0\n",
     "cpu.pressure": "some avg10=0.12 avg60=1.50 avg300=99.99 total=5\n"
@@ -36,6 +37,7 @@ FILES = {
 def scope(tmp_path: Path) -> Path:
     folder = tmp_path / "joblet.slice/joblet-jobs.slice/joblet-jobs-03.slice" / scope_name(ID)
     folder.mkdir(parents=True)
+    write(folder, "cgroup.procs")
     return folder
 
 
@@ -160,7 +162,21 @@ def test_a_job_that_has_ended_has_no_sample(host: MetricsHost) -> None:
 
 
 def test_a_cgroup_that_is_going_has_no_sample(host: MetricsHost, scope: Path) -> None:
+    (scope / "cgroup.procs").unlink()
     assert host.sample(JOB) is None
+
+
+def test_a_job_whose_end_is_not_known_yet_has_no_sample(host: MetricsHost, scope: Path) -> None:
+    """What is left is the process that holds its scope; a sample would be later than its end."""
+    write(scope, *FILES)
+    (scope / "cgroup.procs").write_text("10\n")
+    assert host.sample(JOB) is None
+
+
+def test_of_many_processes_the_first_ones_are_enough(host: MetricsHost, scope: Path) -> None:
+    write(scope, *FILES)
+    (scope / "cgroup.procs").write_text("".join(f"{pid}\n" for pid in range(100_000)))
+    assert host.sample(JOB) is not None
 
 
 def test_another_error_names_the_cgroup(host: MetricsHost, scope: Path) -> None:
