@@ -558,7 +558,11 @@ def run_new(
         failed = spawn.Failed(
             job_id, "fork", err.errno or 0, str(err.filename or ""), str(err), False
         )
-        birth.connection.send(failed.encode())
+        try:
+            birth.connection.send(failed.encode())
+        except (BrokenPipeError, ConnectionResetError):
+            # That jobletd is gone; the next one knows that it has not heard of this job.
+            pass
         os._exit(STATUS_STILLBORN)
     supervisor.work()
 
