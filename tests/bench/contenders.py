@@ -102,7 +102,7 @@ def first_that_works(name: str, forms: list[Peer]) -> Peer | Missing:
     whys = []
     for number, peer in enumerate(forms):
         # A failed trial may leave its unit behind.
-        why = _trial(peer.command(f"joblet-bench-trial-{number}"))
+        why = _trial(peer.command(f"peer-trial-{number}"))
         if why is None:
             return peer
         whys.append(why)

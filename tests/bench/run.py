@@ -219,7 +219,7 @@ def _jobs(
     joblet: Joblet, found: list[Peer], rounds: int, batch: int, again: list[str]
 ) -> tuple[dict[int, dict[str, Series]], Series]:
     """Everybody's batches of `true`, and what one write to the store's disk costs meanwhile."""
-    names = (f"joblet-bench-{number}" for number in range(sys.maxsize))
+    names = (f"peer-{number}" for number in range(sys.maxsize))
     contenders = {NAME: lambda batch, at: joblet.batch(max(batch, at), at)}
     for peer in found:
         contenders[peer.name] = _spawning(peer, names)

@@ -51,6 +51,8 @@ from joblet.errors import RemoteError, Unreachable
 from joblet.model.job import JobSpec
 from joblet.model.states import JobState
 
+# The bus waits so long for the next daemon, and has given the call to nobody.
+TIMED_OUT = "org.freedesktop.DBus.Error.TimedOut"
 given = json.loads(sys.argv[1])
 accepted = []
 LIVE = (JobState.PENDING, JobState.INITIALIZING, JobState.RUNNING)
@@ -70,7 +72,7 @@ async def submit(client, number):
         except Unreachable:
             continue
         except RemoteError as err:
-            if err.dbus_name != NO_REPLY:
+            if err.dbus_name not in (NO_REPLY, TIMED_OUT):
                 raise
 
 async def main():

@@ -81,7 +81,10 @@ class Machine(BootedMachine):
                 start_new_session=True,
             )
             self.leader = self._await_ready(notify)
-        self.systemctl_run("--unit", _COMMANDS, "-p", "Delegate=yes", "-p", "RemainAfterExit=yes")
+        # A oneshot is there when its program has ended and systemd has looked after its cgroup,
+        # which goes away for a moment then; commands are put into it from now on.
+        properties = ("Type=oneshot", "Delegate=yes", "RemainAfterExit=yes")
+        self.systemctl_run("--unit", _COMMANDS, *(f"--property={each}" for each in properties))
 
     def power_off(self) -> None:
         if self._nspawn is not None and self._nspawn.poll() is None:

@@ -204,7 +204,7 @@ def lasting(machine: Machine, jobs: Jobs, point: Point, expected: str) -> None:
 
 def due(machine: Machine, jobs: Jobs, point: Point, expected: str) -> None:
     point.arm()
-    told = jobs.shell(JOB, start_at_usec=time.time_ns() // 1000 + SECOND)
+    told = jobs.shell(JOB, start_at_usec=time.time_ns() // 1000 + 3 * SECOND)
     point.wait()
     check(machine, jobs, told, expected)
 

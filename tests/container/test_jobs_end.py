@@ -20,6 +20,8 @@ from tests.container.machine import Machine
 
 HEARS_TERM = 'trap "echo heard; exit 7" TERM; echo ready; while :; do sleep 1000 & wait; done'
 DEAF = 'trap "echo deaf" TERM; echo ready; while :; do sleep 1000 & wait; done'
+# Long enough for a second command, or a program that hears and goes on.
+GRACE = 2 * SECOND
 # What systemd says when a grace is over.
 KILLED_BY_SYSTEMD = pytest.mark.journal_allows(
     r"\.scope: (Stopping timed out|Killing process|Failed with result 'timeout')"
@@ -96,7 +98,7 @@ def test_stop_reaches_every_process_of_the_job(jobs: Jobs) -> None:
 
 @KILLED_BY_SYSTEMD
 def test_job_that_does_not_obey_is_killed_after_its_grace(jobs: Jobs) -> None:
-    job = jobs.shell(DEAF, stop_grace_usec=SECOND // 2)
+    job = jobs.shell(DEAF, stop_grace_usec=GRACE)
     jobs.wait_output(job, "ready")
     jobs.stop(job)
     assert outcome(jobs.wait(job)) == ("STOPPED", "stopped", 137)
@@ -105,7 +107,7 @@ def test_job_that_does_not_obey_is_killed_after_its_grace(jobs: Jobs) -> None:
 
 @KILLED_BY_SYSTEMD
 def test_stop_may_be_asked_for_twice(jobs: Jobs) -> None:
-    job = jobs.shell(DEAF, stop_grace_usec=SECOND // 2)
+    job = jobs.shell(DEAF, stop_grace_usec=GRACE)
     jobs.wait_output(job, "ready")
     jobs.stop(job)
     jobs.stop(job)
@@ -182,11 +184,11 @@ def test_systemctl_kill_of_the_whole_scope_loses_nothing(machine: Machine, jobs:
     ],
 )
 def test_job_over_its_time(jobs: Jobs, script: str, said: str) -> None:
-    job = jobs.shell(script, timeout_usec=SECOND // 2, stop_grace_usec=LONG_GRACE)
+    job = jobs.shell(script, timeout_usec=2 * SECOND, stop_grace_usec=LONG_GRACE)
     status = jobs.wait(job)
     assert outcome(status) == ("TIMEOUT", "timeout", 124)
     assert jobs.log(job) == said
-    assert status["finished_usec"] - status["started_usec"] >= SECOND // 2
+    assert status["finished_usec"] - status["started_usec"] >= 2 * SECOND
 
 
 @KILLED_BY_SYSTEMD
@@ -201,7 +203,8 @@ def test_job_over_its_time_that_does_not_obey_is_killed(jobs: Jobs) -> None:
 def test_job_over_its_time_while_the_daemon_is_down(
     machine: Machine, jobs: Jobs, script: str
 ) -> None:
-    job = jobs.shell(script, timeout_usec=SECOND, stop_grace_usec=SECOND)
+    # Long enough that the daemon is down by then.
+    job = jobs.shell(script, timeout_usec=5 * SECOND, stop_grace_usec=SECOND)
     jobs.wait_running(job)
     machine.run(["systemctl", "stop", "jobletd.socket", DAEMON])
     exited = machine.path(f"/run/joblet/jobs/{job}/exit")

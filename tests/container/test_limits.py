@@ -175,8 +175,8 @@ def test_update_outlives_the_daemon_and_ends_with_the_job(machine: Machine, jobs
     jobs.wait(job)
     with pytest.raises(Refused, match="ended already"):
         jobs.call("UpdateJob", "sa{sv}", job, 1, "max_cpu", "u", 5)
-    left = machine.run(["sh", "-c", f"find /run/systemd -name '{scope_of(job)}*'"]).stdout
-    assert left == ""
+    find = ["sh", "-c", f"find /run/systemd -name '{scope_of(job)}*'"]
+    machine.wait_for(lambda: not machine.run(find).stdout, "systemd to forget the scope")
 
 
 def test_slices_weigh_what_their_jobs_weigh(machine: Machine, jobs: Jobs) -> None:

@@ -124,4 +124,7 @@ def test_systemctl_status_shows_the_job(machine: Machine, jobs: Jobs) -> None:
     properties = str(machine.run(["systemctl", "show", scope_of(job)]).stdout)
     assert "sleep" not in properties
     ctl(machine, "job", "stop", job)
-    assert machine.run(["systemctl", "status", scope_of(job)], check=False).returncode == 4
+    status = ["systemctl", "status", scope_of(job)]
+    machine.wait_for(
+        lambda: machine.run(status, check=False).returncode == 4, "systemd to forget the scope"
+    )

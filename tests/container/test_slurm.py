@@ -245,7 +245,8 @@ def test_what_a_dead_slurm_left_ends_with_the_job_of_slurm(machine: Machine) -> 
     # Nobody is left who could hear a signal, or would run a TaskEpilog.
     for name in ("^slurmd", "^slurmstepd", "^/usr/sbin/slurmd", "joblet-step", "jobletctl job run"):
         machine.run(["pkill", "--signal", "KILL", "--full", name], check=False)
-    assert machine.run(["pgrep", "slurmd|slurmstepd|joblet-step"], check=False).returncode == 1
+    find = ["pgrep", "slurmd|slurmstepd|joblet-step"]
+    machine.wait_for(lambda: machine.run(find, check=False).returncode == 1, "their end")
     machine.run(["systemctl", "restart", "slurmd"])
     assert Jobs(machine).status(job["id"])["state"] == "RUNNING"
     machine.run(["scancel", number], user="member")

@@ -33,7 +33,9 @@ def test_everything_a_job_says_is_in_its_log(sandbox: Sandbox) -> None:
 
 def test_what_a_child_says_after_its_parent_is_in_the_log(sandbox: Sandbox) -> None:
     # Its PID namespace ends with PID 1, and what was in the pipe by then counts.
-    outcome = sandbox.run("sh", "-c", "(while :; do echo child; done) & sleep 0.05; exit 2")
+    child = "echo child; : >said; while :; do echo child; done"
+    parent = "until [ -e said ]; do :; done; exit 2"
+    outcome = sandbox.run("sh", "-c", f"({child}) & {parent}")
     assert outcome.exit.exit_status == 2
     assert outcome.log.startswith(b"child\n")
     assert set(outcome.log.split(b"\n")[:-1]) == {b"child"}

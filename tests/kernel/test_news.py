@@ -18,7 +18,7 @@ def test_start_of_a_job_that_goes_on_is_told(sandbox: Sandbox) -> None:
 
 
 def test_start_is_told_while_output_keeps_coming(sandbox: Sandbox) -> None:
-    outcome = sandbox.run("sh", "-c", "yes | head -c 20000000")
+    outcome = sandbox.run("sh", "-c", "yes | head -c 200000000")
     assert [type(message) for message in outcome.told] == [Spawned, Started]
 
 

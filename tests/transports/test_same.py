@@ -54,8 +54,9 @@ def test_a_line_says_the_same_both_ways(
     if "inspect" in line:
         # The clock goes on.
         assert _without_clock(there.json) == _without_clock(here.json)
-    else:
-        assert there.raw == here.raw
+    elif there.raw != here.raw:
+        # An hour of the job that runs went by in between.
+        assert there.raw == local(*args).raw
     assert there.err == here.err
     assert here.raw or here.err
 

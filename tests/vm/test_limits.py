@@ -56,10 +56,11 @@ def test_weights_count_across_slices(vm: VirtualMachine, jobs: Jobs) -> None:
         lambda: [unit(vm, name, "CPUWeight")["CPUWeight"] for name in slices] == ["100", "300"],
         "the weights of the slices",
     )
-    before = _cpu_usec(vm, light), _cpu_usec(vm, heavy)
+    before = _cpu_usec(vm, light, heavy)
 
     def used() -> tuple[int, int]:
-        return _cpu_usec(vm, light) - before[0], _cpu_usec(vm, heavy) - before[1]
+        now = _cpu_usec(vm, light, heavy)
+        return now[0] - before[0], now[1] - before[1]
 
     vm.wait_for(lambda: sum(used()) > 10 * SECOND, "ten seconds of the CPU")
     small, large = used()
@@ -102,6 +103,9 @@ def test_updated_limit_bites_at_once(vm: VirtualMachine, jobs: Jobs) -> None:
     assert outcome(jobs.wait(job)) == ("FAILED", "oom", 137)
 
 
-def _cpu_usec(vm: VirtualMachine, job: str) -> int:
-    control = unit(vm, scope_of(job), "ControlGroup")["ControlGroup"]
-    return int(vm.read_file(f"/sys/fs/cgroup{control}/cpu.stat").split()[1])
+def _cpu_usec(vm: VirtualMachine, *jobs: str) -> list[int]:
+    """What each has used, read in one moment: a command in between costs time of the CPU."""
+    groups = [unit(vm, scope_of(job), "ControlGroup")["ControlGroup"] for job in jobs]
+    files = [f"/sys/fs/cgroup{group}/cpu.stat" for group in groups]
+    lines = vm.run(["grep", "--no-filename", "^usage_usec ", *files]).stdout.splitlines()
+    return [int(line.split()[1]) for line in lines]
