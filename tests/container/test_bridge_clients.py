@@ -63,6 +63,8 @@ def test_grpc_js_with_the_proto_loaded_at_run_time(bridge: Served) -> None:
         node.installed()
     except NoGround as missing:
         pytest.skip(str(missing))
+    # It lists and counts all jobs that there are.
+    Jobs(bridge.machine).call("DeleteAllJobs", "a{sv}", 1, "all", "b", "true")
     seen = node.session(bridge, NODE, bridge.authority.issue("ui", "developer"))
     deleted = seen.pop("delete")
     assert (deleted["success"], deleted["message"]) == (True, "Job deleted successfully")
