@@ -56,3 +56,13 @@ def test_a_benchmark_that_is_apart(tmp_path: Path, module: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
     assert json.loads((tmp_path / "figures").read_text())
+
+
+def test_samples_of_real_cgroups(machine: Machine) -> None:
+    copy_bench(machine)
+    command = [*RUN[:4], "tests.bench.metrics", "--cgroups=real", "--jobs=3", "--seconds=6"]
+    said = machine.run([*command, f"--output={RESULTS}.json"]).stdout
+    figures = json.loads(machine.read_file(f"{RESULTS}.json"))
+    assert said.count("\n") == len(figures)
+    assert figures["samples"] >= 3
+    machine.run(["rm", f"{RESULTS}.json"])
