@@ -33,9 +33,13 @@ BOOT_SECONDS = 120.0
 
 _PROPAGATE = Path("/run/systemd/nspawn/propagate")
 # Commands of a test live in the cgroup of a delegated unit whose own process is gone. systemd may
-# remove it when the last command has ended, and leaves alone what is made anew.
+# remove it when the last command has ended, also right before the next one goes in, and leaves
+# alone what is made anew.
 _COMMANDS = "test-commands.service"
-_ENTER = '[ -d "${0%/*}" ] || mkdir "${0%/*}" 2>/dev/null; echo $$ >"$0" && exec "$@"'
+_ENTER = (
+    'enter() { [ -d "${0%/*}" ] || mkdir "${0%/*}"; echo $$ >"$0"; }; '
+    'enter 2>/dev/null || enter 2>/dev/null || enter && exec "$@"'
+)
 
 
 class Machine(BootedMachine):
