@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from joblet.records import run as run_record
 from tests.container.jobs import Jobs, kill
 from tests.container.machine import Machine
 
@@ -112,6 +113,19 @@ def test_a_job_that_is_over_at_once_has_its_totals(machine: Machine) -> None:
     last = samples(machine, job)[-1]
     assert last["final"]
     assert last["cpu_usec"] == status["cpu_usec"]
+    jobs.call("DeleteJob", "s", job)
+
+
+def test_a_job_that_has_lost_its_anchor_is_sampled_on(machine: Machine) -> None:
+    jobs = Jobs(machine)
+    job = jobs.run("sleep", "1000")
+    jobs.wait_running(job)
+    record = run_record.decode(machine.path(f"/run/joblet/jobs/{job}/run").read_bytes())
+    machine.run(["kill", "-KILL", str(record.anchor.pid)])
+    count = len(samples(machine, job)) + 2
+    machine.wait_for(lambda: len(samples(machine, job)) >= count, "more samples")
+    jobs.stop(job)
+    jobs.wait(job)
     jobs.call("DeleteJob", "s", job)
 
 

@@ -22,6 +22,7 @@ _IDLE = (3, 4)
 _STAT_COLUMNS = 8
 # The anchor of each job is in its scope too, and is none of its tasks.
 _ANCHORS = 1
+_ANCHOR_NAME = "joblet-anchor\n"
 _READ_MAX = 1 << 13
 # The kernel fills a page before it gives out a part of a file: what is far shorter is its end.
 _READ_LEAST = 1 << 11
@@ -67,15 +68,22 @@ def tasks(directory: str, fd: int | None = None) -> int | None:
     return None if count is None else max(0, count - _ANCHORS)
 
 
-def occupied(directory: int) -> bool:
+def occupied(directory: int, proc: str = "/proc") -> bool:
     """Whether a process of the job lives, in its cgroup that is open.
 
     The kernel does not list one that has ended and was not waited for (cgroup-v2.rst), so where
     this is true the end of the job is yet to come, also for who waits for its first process.
     """
     # The first page is enough: of ten thousand processes two are of interest.
-    listed = data("cgroup.procs", directory, whole=False) or b""
-    return listed.count(b"\n") > _ANCHORS
+    pids = (data("cgroup.procs", directory, whole=False) or b"").split()
+    if len(pids) != 1:
+        return len(pids) > _ANCHORS
+    # A job goes on without its anchor, if somebody has killed that.
+    try:
+        name = text(f"{proc}/{int(pids[0])}/comm")
+    except ProcessLookupError:
+        return False
+    return name not in (None, _ANCHOR_NAME)
 
 
 def _host(proc: str) -> HostUsage:

@@ -76,14 +76,15 @@ _DEVICES_MAX = 8
 class JobCounters:
     """The cgroups of jobs: core.ports.MetricsHost. Blocks, and may be used in any thread."""
 
-    def __init__(self, cgroups: str = CGROUP_ROOT) -> None:
+    def __init__(self, cgroups: str = CGROUP_ROOT, proc: str = "/proc") -> None:
         self._cgroups = cgroups
+        self._proc = proc
 
     def sample(self, job: Job) -> Sample | None:
         """What a job that runs has used up to now; None when it has ended, known to us or not.
 
-        A sample is never later than the end that the record of the job will have. Raises
-        HostFailure.
+        A job without a process is over, also where its supervisor has yet to say so: a sample
+        would be later than the end that its record has. Raises HostFailure.
         """
         path = f"{self._cgroups}/{cgroup.place(job)}"
         try:
@@ -96,7 +97,7 @@ class JobCounters:
                 time_usec, clock_usec = time.time_ns() // 1000, time.monotonic_ns() // 1000
                 values, devices = _counters(directory)
                 tasks = cgroup.tasks("", directory)
-                if not values or not cgroup.occupied(directory):
+                if not values or not cgroup.occupied(directory, self._proc):
                     return None
             finally:
                 os.close(directory)

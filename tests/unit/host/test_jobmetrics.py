@@ -43,12 +43,19 @@ def scope(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def host(tmp_path: Path) -> MetricsHost:
-    return JobCounters(str(tmp_path))
+    return JobCounters(str(tmp_path), str(tmp_path / "proc"))
 
 
 def write(scope: Path, *names: str) -> None:
     for name in names:
         (scope / name).write_text(FILES[name])
+
+
+def name_process(tmp_path: Path, name: str) -> None:
+    """The only process in the scope."""
+    folder = tmp_path / "proc/10"
+    folder.mkdir(parents=True)
+    (folder / "comm").write_text(f"{name}\n")
 
 
 def test_all_there_is(host: MetricsHost, scope: Path) -> None:
@@ -162,12 +169,34 @@ def test_a_job_that_has_ended_has_no_sample(host: MetricsHost) -> None:
 
 
 def test_a_cgroup_that_is_going_has_no_sample(host: MetricsHost, scope: Path) -> None:
+    assert host.sample(JOB) is None
+    write(scope, *FILES)
     (scope / "cgroup.procs").unlink()
     assert host.sample(JOB) is None
 
 
-def test_a_job_whose_end_is_not_known_yet_has_no_sample(host: MetricsHost, scope: Path) -> None:
+def test_a_job_whose_end_is_not_known_yet_has_no_sample(
+    host: MetricsHost, scope: Path, tmp_path: Path
+) -> None:
     """What is left is the process that holds its scope; a sample would be later than its end."""
+    write(scope, *FILES)
+    (scope / "cgroup.procs").write_text("10\n")
+    name_process(tmp_path, "joblet-anchor")
+    assert host.sample(JOB) is None
+
+
+def test_a_job_that_has_lost_the_process_that_holds_its_scope_has_samples(
+    host: MetricsHost, scope: Path, tmp_path: Path
+) -> None:
+    write(scope, *FILES)
+    (scope / "cgroup.procs").write_text("10\n")
+    name_process(tmp_path, "sleep")
+    assert host.sample(JOB) is not None
+
+
+def test_a_last_process_that_ends_while_it_is_looked_at_has_ended(
+    host: MetricsHost, scope: Path
+) -> None:
     write(scope, *FILES)
     (scope / "cgroup.procs").write_text("10\n")
     assert host.sample(JOB) is None
