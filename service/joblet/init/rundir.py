@@ -34,6 +34,14 @@ def write_record(run_dir: int, name: str, data: bytes) -> None:
     os.rename(new, name, src_dir_fd=run_dir, dst_dir_fd=run_dir)
 
 
+def forget(run_dir: int) -> None:
+    """Take back the run record of a job that never began. Idempotent."""
+    try:
+        os.unlink("run", dir_fd=run_dir)
+    except FileNotFoundError:
+        pass
+
+
 def is_recorded(run_dir: int) -> bool:
     """Whether the end of the job is written down."""
     try:

@@ -561,8 +561,8 @@ def run_new(
         try:
             birth.connection.send(failed.encode())
         except (BrokenPipeError, ConnectionResetError):
-            # That jobletd is gone; the next one knows that it has not heard of this job.
-            pass
+            # That jobletd is gone. The next one starts the job anew if nothing says that it began.
+            rundir.forget(held.run_dir)
         os._exit(STATUS_STILLBORN)
     supervisor.work()
 
