@@ -138,8 +138,10 @@ def _real(jobs: list[Job]) -> Iterator[str]:
 def _sleeper() -> int:
     if pid := os.fork():
         return pid
-    signal.pause()
-    os._exit(0)
+    try:
+        signal.pause()
+    finally:
+        os._exit(0)
 
 
 def _ancestors(path: str, root: int) -> Iterator[str]:

@@ -159,7 +159,7 @@ def last_of(stranger: socket.socket) -> bytes:
 async def test_who_connects_and_says_nothing_is_hung_up_on(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("joblet.bridge.server.HANDSHAKE_S", 1.0)
+    monkeypatch.setattr("joblet.bridge.server.HANDSHAKE_S", 5.0)
     ground = await start()
     address = ("127.0.0.1", ground.ports[0])
     pair = ground.authority.issue("ada", "admin")

@@ -175,7 +175,7 @@ def test_update_outlives_the_daemon_and_ends_with_the_job(machine: Machine, jobs
     jobs.wait(job)
     with pytest.raises(Refused, match="ended already"):
         jobs.call("UpdateJob", "sa{sv}", job, 1, "max_cpu", "u", 5)
-    find = ["sh", "-c", f"find /run/systemd -name '{scope_of(job)}*'"]
+    find = ["sh", "-c", f"find /run/systemd -ignore_readdir_race -name '{scope_of(job)}*'"]
     machine.wait_for(lambda: not machine.run(find).stdout, "systemd to forget the scope")
 
 

@@ -6,8 +6,8 @@ import grpc
 
 from joblet.bridge.credentials import Credentials, CredentialSet
 
-# A connection that has not begun to speak by then ends, on either port: a stranger must not hold
-# on to what costs him nothing. (The library's own two minutes are long for that.)
+# A connection that has shown no certificate by then ends, on either port: a stranger must not hold
+# on to what costs him nothing. (gRPC's own two minutes are long for that.)
 HANDSHAKE_S = 10.0
 
 
