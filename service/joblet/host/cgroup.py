@@ -22,7 +22,7 @@ _IDLE = (3, 4)
 _STAT_COLUMNS = 8
 # The anchor of each job is in its scope too, and is none of its tasks.
 _ANCHORS = 1
-_ANCHOR_NAME = "joblet-anchor\n"
+_ANCHOR_NAME = b"joblet-anchor\n"
 _READ_MAX = 1 << 13
 # The kernel fills a page before it gives out a part of a file: what is far shorter is its end.
 _READ_LEAST = 1 << 11
@@ -80,7 +80,8 @@ def occupied(directory: int, proc: str = "/proc") -> bool:
         return len(pids) > _ANCHORS
     # A job goes on without its anchor, if somebody has killed that.
     try:
-        name = text(f"{proc}/{int(pids[0])}/comm")
+        # bytes: a program calls itself what it likes
+        name = data(f"{proc}/{int(pids[0])}/comm")
     except ProcessLookupError:
         return False
     return name not in (None, _ANCHOR_NAME)

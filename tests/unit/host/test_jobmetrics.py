@@ -51,13 +51,6 @@ def write(scope: Path, *names: str) -> None:
         (scope / name).write_text(FILES[name])
 
 
-def name_process(tmp_path: Path, name: str) -> None:
-    """The only process in the scope."""
-    folder = tmp_path / "proc/10"
-    folder.mkdir(parents=True)
-    (folder / "comm").write_text(f"{name}\n")
-
-
 def test_all_there_is(host: MetricsHost, scope: Path) -> None:
     write(scope, *FILES)
     job = replace(JOB, spec=replace(JOB.spec, max_cpu=150, max_memory=1 << 20, max_tasks=0))
@@ -175,31 +168,22 @@ def test_a_cgroup_that_is_going_has_no_sample(host: MetricsHost, scope: Path) ->
     assert host.sample(JOB) is None
 
 
-def test_a_job_whose_end_is_not_known_yet_has_no_sample(
-    host: MetricsHost, scope: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("name", "sampled"),
+    [(b"joblet-anchor", False), (b"sleep", True), (b"\xff\n) R 1", True), (None, False)],
+    ids=["the anchor", "the job, without its anchor", "the same of any name", "gone meanwhile"],
+)
+def test_the_last_process_of_a_scope_is_the_anchor_or_the_job(
+    host: MetricsHost, scope: Path, tmp_path: Path, name: bytes | None, sampled: bool
 ) -> None:
-    """What is left is the process that holds its scope; a sample would be later than its end."""
+    """With the anchor alone the end is not known yet, and a sample would be later than that."""
     write(scope, *FILES)
     (scope / "cgroup.procs").write_text("10\n")
-    name_process(tmp_path, "joblet-anchor")
-    assert host.sample(JOB) is None
-
-
-def test_a_job_that_has_lost_the_process_that_holds_its_scope_has_samples(
-    host: MetricsHost, scope: Path, tmp_path: Path
-) -> None:
-    write(scope, *FILES)
-    (scope / "cgroup.procs").write_text("10\n")
-    name_process(tmp_path, "sleep")
-    assert host.sample(JOB) is not None
-
-
-def test_a_last_process_that_ends_while_it_is_looked_at_has_ended(
-    host: MetricsHost, scope: Path
-) -> None:
-    write(scope, *FILES)
-    (scope / "cgroup.procs").write_text("10\n")
-    assert host.sample(JOB) is None
+    if name is not None:
+        folder = tmp_path / "proc/10"
+        folder.mkdir(parents=True)
+        (folder / "comm").write_bytes(name + b"\n")
+    assert (host.sample(JOB) is not None) is sampled
 
 
 def test_of_many_processes_the_first_ones_are_enough(host: MetricsHost, scope: Path) -> None:
